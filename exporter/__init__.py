@@ -1,0 +1,3 @@
+"""Derived health of Apache Flink, for Prometheus."""
+
+__version__ = "0.1.0"

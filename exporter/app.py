@@ -1,0 +1,271 @@
+"""The composition root: settings in, a running exporter out. The only file that imports everything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import aiohttp
+from aiohttp import web
+
+from exporter import __version__
+from exporter.config import ClusterSettings, ConfigError, Settings
+from exporter.config import Tls as TlsSettings
+from exporter.flink.endpoints import Endpoints
+from exporter.flink.errors import Unauthorized
+from exporter.flink.fetch import Gate
+from exporter.flink.rest import Rest
+from exporter.flink.scrape import Scraper
+from exporter.model import Raw
+from exporter.publish import http
+from exporter.publish.exposition import Page, Section, page, render
+from exporter.signals import SIGNALS
+from exporter.signals.base import Signal
+from exporter.telemetry import Telemetry
+from exporter.watch import Report, Watch
+
+log = logging.getLogger(__name__)
+
+# How many reporters of one cluster are read at once. They are different processes: Flink does not mind.
+_REPORTERS_AT_ONCE = 32
+
+# How many request timeouts a cycle may last before the cluster counts as not answering.
+_PATIENCE = 4
+
+_SHUTDOWN = 2.0
+
+
+class CannotStart(Exception):
+    """The exporter cannot run as it was told to. The text is one line."""
+
+
+class Board:
+    """What the web server shows: the present page, and a line for each cluster."""
+
+    def __init__(self, telemetry: Telemetry, order: Sequence[Signal]) -> None:
+        self._telemetry = telemetry
+        self._order = [family for signal in order for family in signal.families]
+        self._urls: dict[str, str] = {}
+        self._reports: dict[str, Report] = {}
+        self._sections: dict[str, Section] = {}
+        self.page: Page = page((), telemetry.registry, self._order)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every cluster's first cycle has finished, however it went."""
+        return self._reports.keys() >= self._urls.keys()
+
+    def expect(self, urls: Mapping[str, str]) -> None:
+        """These clusters, and no others, are shown from now on."""
+        for name in self._urls.keys() - urls.keys():
+            self._reports.pop(name, None)
+            self._sections.pop(name, None)
+            self._telemetry.forget(name)
+        self._urls = dict(urls)
+        self._renew()
+
+    def put(self, name: str, report: Report, section: Section) -> None:
+        """A cluster's latest report and what it puts on the page."""
+        if name in self._urls:
+            self._reports[name], self._sections[name] = report, section
+            self._renew()
+
+    def _renew(self) -> None:
+        sections = [self._sections[name] for name in self._urls if name in self._sections]
+        self.page = page(sections, self._telemetry.registry, self._order)
+
+    def overview(self) -> list[http.ClusterLine]:
+        """One line a cluster, in the order of the configuration."""
+        return [self._line(name, url) for name, url in self._urls.items()]
+
+    def _line(self, name: str, url: str) -> http.ClusterLine:
+        report = self._reports.get(name)
+        if report is None:
+            return http.ClusterLine(name=name, url=url, state="waiting")
+        cluster = report.cluster
+        jobs: dict[str, int] = {}
+        for job in cluster.jobs or ():
+            jobs[job.state] = jobs.get(job.state, 0) + 1
+        return http.ClusterLine(
+            name=name,
+            url=url,
+            state=cluster.state,
+            age=max(0.0, time.time() - cluster.taken_at),
+            jobs=jobs,
+            taskmanagers=None if cluster.taskmanagers is None else len(cluster.taskmanagers),
+            series=self._sections[name].series,
+            error=str(report.scrape.errors[-1]) if report.scrape.errors else None,
+        )
+
+
+class App:
+    """The watches of all clusters and what they tell, under settings that can be replaced while it runs."""
+
+    def __init__(self, session: aiohttp.ClientSession, told: Callable[[Report], None] = lambda _report: None) -> None:
+        self._session = session
+        self._told = told
+        self._watches: dict[str, tuple[ClusterSettings, asyncio.Task[None]]] = {}
+        self._settings: Settings | None = None
+        self.telemetry = Telemetry()
+        self.board = Board(self.telemetry, SIGNALS)
+
+    async def apply(self, settings: Settings) -> None:
+        """Watches what these settings say; clusters whose settings stay the same are not disturbed.
+
+        Raises CannotStart before anything is changed.
+        """
+        contexts = {cluster.name: tls_context(cluster.tls) for cluster in settings.clusters}
+        old, self._settings = self._settings, settings
+        same = old is not None and (old.signals, old.limits) == (settings.signals, settings.limits)
+        wanted = {cluster.name: cluster for cluster in settings.clusters}
+        for name, (cluster, task) in list(self._watches.items()):
+            if not same or wanted.get(name) != cluster:
+                del self._watches[name]
+                await _ended(task)
+        self.board.expect({name: str(cluster.url) for name, cluster in wanted.items()})
+        for name, cluster in wanted.items():
+            if name not in self._watches:
+                watch = self._watch(cluster, settings, contexts[name])
+                self._watches[name] = cluster, asyncio.create_task(watch.run(), name=f"watch {name}")
+        self.telemetry.reloaded(True, time.time())
+
+    async def close(self) -> None:
+        """Ends all watches."""
+        for _, task in self._watches.values():
+            await _ended(task)
+
+    def _watch(self, cluster: ClusterSettings, settings: Settings, tls: ssl.SSLContext | None) -> Watch:
+        signals = [signal for signal in SIGNALS if signal.name not in settings.signals.disabled]
+        needs = {need: None for signal in signals for need in signal.needs}
+        rest = Rest(
+            Gate(
+                self._session,
+                limit=settings.limits.requests,
+                timeout=cluster.timeout,
+                body_limit=settings.limits.body_bytes,
+                headers=lambda: _authorization(cluster),
+                tls=tls,
+                server_name=cluster.tls.server_name,
+                seen=self._seen(cluster.name, "rest"),
+            ),
+            str(cluster.url),
+        )
+        reporters = Gate(
+            self._session,
+            limit=_REPORTERS_AT_ONCE,
+            timeout=cluster.reporter.timeout,
+            body_limit=settings.limits.body_bytes,
+            seen=self._seen(cluster.name, "reporter"),
+        )
+        raws = [need for need in needs if isinstance(need, Raw)]
+        endpoints = Endpoints(reporters, raws) if cluster.reporter.mode == "auto" else None
+        return Watch(
+            cluster.name,
+            Scraper(cluster.name, rest, endpoints, tuple(needs), ports=cluster.reporter.ports),
+            signals,
+            interval=cluster.interval,
+            patience=max(cluster.interval, _PATIENCE * cluster.timeout),
+            tell=self._tell(signals, settings.limits.series),
+        )
+
+    def _seen(self, cluster: str, source: str) -> Callable[[str, float], None]:
+        return lambda outcome, seconds: self.telemetry.fetched(cluster, source, outcome, seconds)
+
+    def _tell(self, signals: Sequence[Signal], limit: int) -> Callable[[Report], Awaitable[None]]:
+        async def tell(report: Report) -> None:
+            name, rows = report.cluster.name, report.derived.rows
+            section = await asyncio.to_thread(render, rows[:limit])
+            left_out = max(0, len(rows) - limit) + section.mismatched
+            self.telemetry.published(name, section.series, left_out, section.duplicates)
+            self.telemetry.cycled(name, report.seconds)
+            for each in signals:
+                self.telemetry.signal(name, each.name, each.name not in report.derived.failures)
+            tms, read = len(report.cluster.taskmanagers or ()), report.scrape.taskmanagers_by_reporter
+            self.telemetry.targets(name, "reporter", {"read": read, "not_read": tms - read})
+            self.board.put(name, report, section)
+            self._told(report)
+
+        return tell
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _authorization(cluster: ClusterSettings) -> dict[str, str]:
+    try:
+        return cluster.authorization()
+    except ConfigError as error:
+        raise Unauthorized(str(error)) from None
+
+
+def tls_context(tls: TlsSettings) -> ssl.SSLContext | None:
+    """What a cluster's TLS settings mean; None where they are the defaults. Raises CannotStart."""
+    if tls == TlsSettings():
+        return None
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        if tls.cert_file:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotStart(f"tls: expected certificates in PEM, got {error}") from None
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def serve(
+    settings: Settings,
+    reload: Callable[[], Settings],
+    told: Callable[[Report], None] = lambda _report: None,
+) -> None:
+    """Runs until SIGTERM or SIGINT; SIGHUP loads the settings anew and keeps the old ones if they are wrong.
+
+    Raises CannotStart if it cannot listen.
+    """
+    loop = asyncio.get_running_loop()
+    stop, again = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),  # the gates bound what is under way
+        headers={"User-Agent": f"flink-health-exporter/{__version__}"},
+    ) as session:
+        app = App(session, told)
+        runner = web.AppRunner(http.build(app.board), access_log=None, shutdown_timeout=_SHUTDOWN)
+        await runner.setup()
+        try:
+            address = settings.web.listen_address
+            try:
+                await web.TCPSite(runner, address.host, address.port).start()
+            except OSError as error:
+                raise CannotStart(f"cannot listen on {address}: {error.strerror}") from None
+            await app.apply(settings)
+            log.info("serving", extra={"address": str(address), "clusters": len(settings.clusters)})
+            reloading = asyncio.create_task(_reload_when_told(app, again, reload))
+            await stop.wait()
+            await _ended(reloading)
+            log.info("stopping")
+        finally:
+            await app.close()
+            await runner.cleanup()
+
+
+async def _reload_when_told(app: App, again: asyncio.Event, reload: Callable[[], Settings]) -> None:
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            await app.apply(await asyncio.to_thread(reload))
+            log.info("the configuration was loaded anew")
+        except (ConfigError, CannotStart) as error:
+            app.telemetry.reloaded(False, time.time())
+            for problem in str(error).splitlines():
+                log.error("the configuration is wrong, the old one stays: %s", problem)

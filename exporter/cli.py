@@ -1,0 +1,199 @@
+"""The command line: `serve` (the default), `demo`, `check-config`, `reference`."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import uvloop
+
+from exporter import __version__, app, log, reference
+from exporter.config import ConfigError, Override, Settings, load
+from exporter.demo.errors import DemoError
+from exporter.signals import SIGNALS
+from exporter.watch import Report
+
+PROGRAM = "flink-health-exporter"
+
+# As Prometheus's own programs have it: a start that cannot be.
+_CANNOT_START = 2
+
+
+class UsageError(Exception):
+    """A command line that says nothing this program knows. The text is one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code. What goes wrong is told in one line each, never as a traceback."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parse(given)
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except ConfigError as error:
+        return _refuse(*error.problems)
+    except (UsageError, app.CannotStart, DemoError, reference.ReferenceError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _refuse(*problems: str) -> int:
+    for problem in problems:
+        print(f"{PROGRAM}: {problem}", file=sys.stderr)
+    return _CANNOT_START
+
+
+# The grammar
+
+
+def _parse(given: list[str]) -> argparse.Namespace:
+    parser = _Parser(prog=PROGRAM, description="Derived health of Apache Flink, for Prometheus.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
+    subparsers = {
+        "serve": _serve_flags(commands),
+        "demo": _demo_flags(commands),
+        "check-config": _check_flags(commands),
+        "reference": _reference_flags(commands),
+    }
+    if not given or (given[0].startswith("-") and given[0] not in ("--version", "--help", "-h")):
+        given = ["serve", *given]
+    if not given[0].startswith("-") and given[0] not in subparsers:
+        raise UsageError(f"unknown command {given[0]!r}; {_suggest(given[0], list(subparsers), 'commands are')}")
+    options, unknown = parser.parse_known_args(given)
+    if unknown:
+        known = [name for action in subparsers[given[0]]._actions for name in action.option_strings]
+        flag = unknown[0].partition("=")[0]
+        what = "flag" if flag.startswith("-") else "argument"
+        raise UsageError(f"unknown {what} {flag}; {_suggest(flag, known, f'flags of {given[0]} are')}")
+    return options
+
+
+def _suggest(word: str, known: Sequence[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"{otherwise} {', '.join(known)}"
+
+
+def _version() -> str:
+    return f"{PROGRAM}, version {__version__} (Python {platform.python_version()}, {platform.machine()})"
+
+
+def _serve_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    parser = commands.add_parser("serve", help="read Flink and serve /metrics (the default)", allow_abbrev=False)
+    _settings_flags(parser)
+    parser.set_defaults(command=_serve)
+    return parser
+
+
+def _settings_flags(parser: _Parser) -> None:
+    parser.add_argument(
+        "--config.file", dest="file", type=Path, metavar="FILE", help="settings, see config/exporter.yml"
+    )
+    parser.add_argument(
+        "--flink.url", dest="url", metavar="URL", help="REST address of a JobManager (default http://localhost:8081)"
+    )
+    parser.add_argument(
+        "--web.listen-address", dest="listen", metavar="HOST:PORT", help="where to serve (default :9449)"
+    )
+    parser.add_argument("--log.level", dest="level", metavar="LEVEL", help="debug, info, warn or error (default info)")
+    parser.add_argument("--log.format", dest="format", metavar="FORMAT", help="logfmt or json (default logfmt)")
+
+
+def _demo_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    parser = commands.add_parser("demo", help="serve the health of a real Flink with ill jobs", allow_abbrev=False)
+    parser.add_argument(
+        "--flink.version", dest="version", metavar="V", help="version of Flink (default: the one that is installed)"
+    )
+    parser.add_argument("--cache-dir", dest="cache", type=Path, metavar="DIR", help="where Flink is kept between demos")
+    parser.add_argument("--taskmanagers", type=int, default=2, metavar="N", help="how many TaskManagers (default 2)")
+    parser.add_argument("--no-serve", action="store_true", help="leave the exporter to you")
+    parser.add_argument(
+        "--web.listen-address", dest="listen", metavar="HOST:PORT", help="where to serve (default :9449)"
+    )
+    parser.set_defaults(command=_demo)
+    return parser
+
+
+def _check_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    parser = commands.add_parser("check-config", help="tell what is wrong with a config file", allow_abbrev=False)
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.set_defaults(command=_check_config)
+    return parser
+
+
+def _reference_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    parser = commands.add_parser("reference", help="print the reference of all metrics", allow_abbrev=False)
+    parser.add_argument("--write", action="store_true", help="renew the generated files of a source checkout instead")
+    parser.add_argument("--check", action="store_true", help="fail if they are not current")
+    parser.set_defaults(command=_reference)
+    return parser
+
+
+# The commands
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    clusters = None if options.url is None else [{"name": "default", "url": options.url}]
+    return load(
+        options.file,
+        signal_names=[signal.name for signal in SIGNALS],
+        overrides=[
+            Override("--flink.url", "clusters", clusters),
+            Override("--web.listen-address", "web.listen_address", options.listen),
+            Override("--log.level", "log.level", options.level),
+            Override("--log.format", "log.format", options.format),
+        ],
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    return _run(lambda: _settings(options))
+
+
+def _run(read: Callable[[], Settings], told: Callable[[Report], None] = lambda _report: None) -> int:
+    settings = read()
+    log.configure(settings.log.level, settings.log.format)
+    uvloop.run(app.serve(settings, read, told))
+    return 0
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    settings = load(options.file, signal_names=[signal.name for signal in SIGNALS])
+    print(f"{options.file}: good, {len(settings.clusters)} cluster(s): {', '.join(c.name for c in settings.clusters)}")
+    return 0
+
+
+def _reference(options: argparse.Namespace) -> int:
+    if options.check:
+        reference.check(Path())
+    elif options.write:
+        reference.write(Path())
+    else:
+        print(reference.metrics(), end="")
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from exporter.demo import command as demo  # needs what only the extra installs
+
+    def serve(rest_url: str) -> None:
+        options.file, options.url, options.level, options.format = None, rest_url, "warn", None
+        _run(lambda: _settings(options), demo.live_table())
+
+    return demo.run(
+        version=options.version or demo.DEFAULT_VERSION,
+        cache=options.cache,
+        taskmanagers=options.taskmanagers,
+        serve=None if options.no_serve else serve,
+    )

@@ -1,0 +1,122 @@
+"""What did the reporters leave unread, and what does REST say of it?
+
+REST reads from the JobManager's own metric store. What a reporter told of a subtask is not asked again; a metric that
+no reporter has at all is asked once of REST, and again only after a restart if REST has it neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any
+
+from exporter.flink.errors import FlinkError, NotFound
+from exporter.flink.readings import Address, Cells, operators_by_vertex, plain, reading
+from exporter.flink.rest import Rest
+from exporter.model import Job, Raw, Scope, TaskManager, Vertex
+
+
+class Filler:
+    """Fills the gaps in one cluster's cells, cycle after cycle, remembering what does not exist."""
+
+    def __init__(self, rest: Rest, raws: Iterable[Raw]) -> None:
+        self._rest = rest
+        self._raws: dict[Scope, list[Raw]] = {scope: [] for scope in Scope}
+        for raw in raws:
+            self._raws[raw.scope].append(raw)
+        self._subtask_raws = self._raws[Scope.TASK] + self._raws[Scope.OPERATOR]
+        # By job and vertex, and with the epoch they are true for: what is nowhere, and what there is.
+        self._absent: dict[tuple[str, str, Raw], float | None] = {}
+        self._names: dict[tuple[str, str], tuple[float | None, tuple[str, ...]]] = {}
+
+    async def fill(
+        self, cells: Cells, jobs: Sequence[Job], taskmanagers: Sequence[TaskManager], read: frozenset[str]
+    ) -> list[FlinkError]:
+        """Adds to `cells` what they lack. read: plain ids of the TaskManagers whose reporters answered."""
+        self._forget_all_but(jobs)
+        operators = operators_by_vertex(cells)
+        asks: list[Coroutine[Any, Any, None]] = [self._jobmanager(cells)]
+        asks += [self._taskmanager(cells, tm.id) for tm in taskmanagers if plain(tm.id) not in read]
+        for job in jobs:
+            asks.append(self._job(cells, job.id))
+            asks += [
+                self._vertex(cells, job.id, vertex, operators.get((job.id, vertex.id), frozenset()))
+                for vertex in job.vertices
+                if vertex.running
+            ]
+        results = await asyncio.gather(*asks, return_exceptions=True)
+        errors = []
+        for result in results:
+            if isinstance(result, FlinkError):
+                errors.append(result)
+            elif isinstance(result, BaseException):
+                raise result
+        # A job, a vertex or a TaskManager may leave between two requests: that is no failure.
+        return [error for error in errors if not isinstance(error, NotFound)]
+
+    def _forget_all_but(self, jobs: Sequence[Job]) -> None:
+        epochs = {(job.id, vertex.id): vertex.epoch for job in jobs for vertex in job.vertices}
+        self._absent = {key: epoch for key, epoch in self._absent.items() if epochs.get(key[:2], -1.0) == epoch}
+        self._names = {key: known for key, known in self._names.items() if epochs.get(key, -1.0) == known[0]}
+
+    async def _jobmanager(self, cells: Cells) -> None:
+        raws = self._raws[Scope.JOBMANAGER]
+        if raws:
+            _put(cells, raws, (), await self._rest.jobmanager_metrics(raw.name for raw in raws))
+
+    async def _taskmanager(self, cells: Cells, tm: str) -> None:
+        raws = self._raws[Scope.TASKMANAGER]
+        if raws:
+            _put(cells, raws, (plain(tm),), await self._rest.taskmanager_metrics(tm, (raw.name for raw in raws)))
+
+    async def _job(self, cells: Cells, job: str) -> None:
+        raws = self._raws[Scope.JOB]
+        if raws:
+            _put(cells, raws, (job,), await self._rest.job_metrics(job, (raw.name for raw in raws)))
+
+    async def _vertex(self, cells: Cells, job: str, vertex: Vertex, operators: frozenset[str]) -> None:
+        """Asks for single subtasks: one NaN would lose an aggregate, and the hottest subtask is not in it."""
+        raws = [raw for raw in self._subtask_raws if (job, vertex.id, raw) not in self._absent]
+        told = {raw: _told(cells, raw, job, vertex.id, operators) for raw in raws}
+        covered = set().union(*told.values())
+        wanted: dict[str, tuple[Address, int]] = {}
+        for raw in raws:
+            missing = [index for index in range(vertex.parallelism) if index not in (covered if told[raw] else ())]
+            for operator in await self._operators_with(raw, job, vertex) if missing else ():
+                owner = (job, vertex.id, plain(operator)) if operator else (job, vertex.id)
+                name = f"{operator}.{raw.name}" if operator else raw.name
+                wanted |= {f"{index}.{name}": (Address(raw, owner), index) for index in missing}
+        values = await self._rest.subtask_metrics(job, vertex.id, wanted) if wanted else {}
+        answered = set()
+        for name, (address, index) in wanted.items():
+            value = reading(address.raw, values[name]) if name in values else None
+            if value is not None:
+                cells.setdefault(address, {})[index] = value
+                answered.add(address.raw)
+        # An empty answer says nothing: the store may just have been emptied. One that lacks a metric only, does.
+        if values or covered:
+            self._absent |= {
+                (job, vertex.id, raw): vertex.epoch for raw in raws if not told[raw] and raw not in answered
+            }
+
+    async def _operators_with(self, raw: Raw, job: str, vertex: Vertex) -> tuple[str, ...]:
+        """The operators of a vertex that have a metric, as REST spells them; `""` alone for a metric of the task."""
+        if raw.scope is Scope.TASK:
+            return ("",)
+        if (job, vertex.id) not in self._names:
+            self._names[job, vertex.id] = vertex.epoch, await self._rest.subtask_metric_names(job, vertex.id)
+        suffix = "." + raw.name
+        return tuple(name.removesuffix(suffix) for name in self._names[job, vertex.id][1] if name.endswith(suffix))
+
+
+def _told(cells: Cells, raw: Raw, job: str, vertex: str, operators: Iterable[str]) -> set[int]:
+    """Which subtasks have been read, of any operator."""
+    owners = [(job, vertex)] if raw.scope is Scope.TASK else [(job, vertex, operator) for operator in operators]
+    return {index for owner in owners for index in cells.get(Address(raw, owner), ())}
+
+
+def _put(cells: Cells, raws: Iterable[Raw], owner: tuple[str, ...], values: Mapping[str, float]) -> None:
+    for raw in raws:
+        value = reading(raw, values[raw.name]) if raw.name in values else None
+        if value is not None:
+            cells[Address(raw, owner)] = {0: value}

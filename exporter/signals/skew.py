@@ -1,0 +1,92 @@
+"""Skew: how unevenly is the work of a task spread over its subtasks, and which one has most of it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isnan
+
+from exporter.families import Family, Sample
+from exporter.history import Past, Point, Track
+from exporter.model import Column, Raw, Scope, Vertex
+from exporter.signals._stats import present, rates
+from exporter.signals.base import Note, Signal
+
+RECORDS_IN = Raw(Scope.TASK, "numRecordsIn")
+RECORDS_OUT = Raw(Scope.TASK, "numRecordsOut")
+BUSY = Raw(Scope.TASK, "accumulateBusyTimeMs")
+
+_FORMS = "`signal` is `records` (input; output for a source) or `busy`; from counters over 60 s"
+
+RATIO = Family(
+    name="flink_health_task_skew_ratio",
+    help="Work of the busiest subtask over the mean of all: 1 is even, the parallelism is all on one.",
+    formula=f"max / mean of the subtasks; {_FORMS}; absent below 2 subtasks, 1 record/s or 1 % busy",
+    labels=("signal",),
+)
+DEVIATION = Family(
+    name="flink_health_task_skew_deviation_ratio",
+    help="How far subtasks are from their mean on average: 0 is even, as in Flink's own web UI.",
+    formula=f"min(1, mean(abs(x - mean)) / mean); {_FORMS}",
+    labels=("signal",),
+)
+HOTTEST = Family(
+    name="flink_health_task_skew_hottest_subtask",
+    help="Index of the subtask with most of the work.",
+    formula=f"argmax of the subtasks; {_FORMS}",
+    labels=("signal",),
+)
+
+WINDOW = 60.0
+_TRACKS = {signal: Track(f"skew_{signal}", most=64, span=WINDOW, least=2) for signal in ("records", "busy")}
+
+# Below these a task hardly works, and its unevenness is chance: records a second; seconds busy a second and subtask.
+_LEAST_RECORDS = 1.0
+_LEAST_BUSY = 0.01
+
+
+def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
+    counters = {"records": vertex.readings.get(_records(vertex)), "busy": _seconds(vertex.readings.get(BUSY))}
+    for signal, counter in counters.items():
+        if vertex.epoch is not None and counter is not None:
+            yield Note(_TRACKS[signal], Point(vertex.read_at, counter, tick=vertex.read_at, epoch=vertex.epoch))
+
+
+def _records(vertex: Vertex) -> Raw:
+    """What counts as a task's work. A source that is chained to its sink sends nothing on: then what it reads."""
+    return RECORDS_OUT if not vertex.inputs and vertex.outputs else RECORDS_IN
+
+
+def _seconds(milliseconds: Column | None) -> Column | None:
+    return milliseconds and type(milliseconds)("d", (value / 1000 for value in milliseconds))
+
+
+def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
+    if not vertex.running:
+        return
+    for signal, track in _TRACKS.items():
+        column = rates(past[track])
+        values = present(column) if column else []
+        if column is None or len(values) < 2 or not _works(signal, values):
+            continue
+        mean = sum(values) / len(values)
+        yield RATIO.sample(max(values) / mean, signal=signal)
+        deviation = sum(abs(value - mean) for value in values) / len(values) / mean
+        yield DEVIATION.sample(min(1.0, deviation), signal=signal)
+        hottest = max(range(len(column)), key=lambda index: -1.0 if isnan(column[index]) else column[index])
+        yield HOTTEST.sample(hottest, signal=signal)
+
+
+def _works(signal: str, values: list[float]) -> bool:
+    if signal == "records":
+        return sum(values) >= _LEAST_RECORDS
+    return sum(values) / len(values) >= _LEAST_BUSY
+
+
+SIGNAL = Signal(
+    name="skew",
+    each=(Vertex,),
+    families=(RATIO, DEVIATION, HOTTEST),
+    needs=(RECORDS_IN, RECORDS_OUT, BUSY),
+    remember=remember,
+    derive=derive,
+)

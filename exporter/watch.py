@@ -1,0 +1,112 @@
+"""One cluster, watched: once an interval it is read, judged and told of, and a cycle never overlaps itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from exporter.derive import Derived, derive
+from exporter.flink.scrape import Scrape, Scraper
+from exporter.history import History
+from exporter.model import Cluster, ClusterState, Part
+from exporter.signals.base import Signal
+
+log = logging.getLogger(__name__)
+
+# More lines than this about one cycle tell nothing new.
+_MOST_LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one cycle found. seconds: how long it took."""
+
+    scrape: Scrape
+    derived: Derived
+    seconds: float
+
+    @property
+    def cluster(self) -> Cluster:
+        """The snapshot."""
+        return self.scrape.cluster
+
+
+class Watch:
+    """Runs the cycles of one cluster.
+
+    interval: seconds from the start of a cycle to the start of the next. patience: the most that reading may take;
+    after that the cluster counts as not answering in time. tell: called with each report.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        scraper: Scraper,
+        signals: Sequence[Signal],
+        *,
+        interval: float,
+        patience: float,
+        tell: Callable[[Report], Awaitable[None]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._name = name
+        self._scraper = scraper
+        self._signals = signals
+        self._interval = interval
+        self._patience = patience
+        self._tell = tell
+        self._clock = clock
+        self._history = History()
+        self._on_demand: frozenset[tuple[str, Part]] = frozenset()
+        self._told: frozenset[str] = frozenset()
+        self._state: ClusterState | None = None
+
+    async def run(self) -> None:
+        """Cycles until cancelled. A cycle that takes longer than the interval is followed by the next at once."""
+        while True:
+            began = time.monotonic()
+            try:
+                await self.cycle()
+            except Exception:
+                # A fault of our own. The next cycle may fare better, and the page shows its age meanwhile.
+                log.exception("the cycle failed", extra={"cluster": self._name})
+            await asyncio.sleep(max(0.0, began + self._interval - time.monotonic()))
+
+    async def cycle(self) -> Report:
+        """Reads, derives, tells."""
+        began = time.monotonic()
+        scrape = await self._look()
+        # Off the loop: a big cluster takes its time, and others are read meanwhile.
+        derived = await asyncio.to_thread(derive, scrape.cluster, self._signals, self._history, self._clock())
+        self._on_demand = derived.on_demand
+        report = Report(scrape, derived, time.monotonic() - began)
+        self._log(report)
+        await self._tell(report)
+        return report
+
+    async def _look(self) -> Scrape:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._scraper.scrape(self._on_demand)
+        except TimeoutError:
+            log.warning("reading took longer than %g s", self._patience, extra={"cluster": self._name})
+            return Scrape(Cluster(name=self._name, state=ClusterState.TIMEOUT, taken_at=self._clock()))
+
+    def _log(self, report: Report) -> None:
+        """Each trouble once, when it begins."""
+        where = {"cluster": self._name}
+        state = report.cluster.state
+        if state is ClusterState.UP and self._state is not ClusterState.UP:
+            jobs, tms = len(report.cluster.jobs or ()), len(report.cluster.taskmanagers or ())
+            log.info("reading Flink %s: %d jobs, %d TaskManagers", report.cluster.version, jobs, tms, extra=where)
+        self._state = state
+        troubles: dict[str, Exception | None] = {str(error): None for error in report.scrape.errors}
+        troubles |= {f"signal {name} failed": error for name, error in report.derived.failures.items()}
+        if report.scrape.bad_lines:
+            troubles["the reporters wrote lines that are no metrics; they are left out"] = None
+        for text in [text for text in troubles if text not in self._told][:_MOST_LINES]:
+            log.warning(text, extra=where, exc_info=troubles[text])
+        self._told = frozenset(troubles)
