@@ -23,6 +23,8 @@ PROGRAM = "flink-health-exporter"
 # As Prometheus's own programs have it: a start that cannot be.
 _CANNOT_START = 2
 
+_USUAL_PORT = 9449
+
 
 class UsageError(Exception):
     """A command line that says nothing this program knows. The text is one line."""
@@ -186,14 +188,20 @@ def _reference(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     from exporter.demo import command as demo  # needs what only the extra installs
+    from exporter.demo.distribution import PINNED
+    from exporter.demo.live import LiveTable
+    from exporter.demo.ports import one_of
 
     def serve(rest_url: str) -> None:
-        options.file, options.url, options.level, options.format = None, rest_url, "warn", None
-        _run(lambda: _settings(options), demo.live_table())
+        listen = options.listen or f":{one_of([_USUAL_PORT])}"
+        print(f"health           http://localhost:{listen.rpartition(':')[2]}/metrics\n", flush=True)
+        asked = argparse.Namespace(file=None, url=rest_url, listen=listen, level="warn", format=None)
+        _run(lambda: _settings(asked), LiveTable())
 
-    return demo.run(
-        version=options.version or demo.DEFAULT_VERSION,
-        cache=options.cache,
+    demo.run(
+        options.version or PINNED,
+        options.cache,
+        None if options.no_serve else serve,
         taskmanagers=options.taskmanagers,
-        serve=None if options.no_serve else serve,
     )
+    return 0

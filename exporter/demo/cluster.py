@@ -26,8 +26,8 @@ _REPORTER_LINE = re.compile(r"Started PrometheusReporter HTTP server on port (\d
 class FlinkCluster:
     """A real Flink for the length of a `with` block.
 
-    Everything it writes goes into a run folder: `run_dir`, or a temporary one that is removed in the end (and kept when the start
-    fails, for its logs). It ends no process but its own.
+    Everything it writes goes into a run folder: `run_dir`, or a temporary one that is removed in the end (but not after
+    a DemoError, whose text names a log). It ends no process but its own.
     """
 
     def __init__(
@@ -62,15 +62,16 @@ class FlinkCluster:
     def __enter__(self) -> Self:
         try:
             self.start()
-        except BaseException:
-            self._leash.keep_folder()
-            self.stop()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, DemoError):
+            self._leash.keep_folder()
         self.stop()
 
     @property
@@ -171,7 +172,6 @@ class FlinkCluster:
                 log = self.jobmanager.log if self.jobmanager else self.run_dir
                 raise DemoError(f"waited {START_PATIENCE:.0f} s for {what} in vain (logs: {self.run_dir})", log=log)
             time.sleep(0.2)
-
 
 
 def _choose(prefer_usual: bool) -> Ports:

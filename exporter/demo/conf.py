@@ -65,6 +65,9 @@ def common(ports: Ports, run: Path) -> Options:
         "rest.port": ports.rest,
         "rest.bind-address": "127.0.0.1",
         "blob.server.port": ports.blob,
+        # A TaskManager that is up before the JobManager would ask again after 10 s.
+        "cluster.registration.error-delay": 500,
+        "cluster.registration.refused-registration-delay": 500,
         "taskmanager.host": "localhost",
         "taskmanager.bind-host": "127.0.0.1",
         "state.backend.type": "hashmap",

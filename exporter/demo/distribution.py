@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -98,7 +97,7 @@ def _installed(package: str) -> str | None:
 
 
 def _site_folder(package: str, folder: str) -> Path:
-    return Path(os.fspath(metadata.distribution(package).locate_file(folder))).resolve()
+    return Path(str(metadata.distribution(package).locate_file(folder))).resolve()
 
 
 def _flink_place(member: PurePosixPath) -> PurePosixPath | None:

@@ -1,8 +1,8 @@
 """What ends the JVMs when this program is gone without a word?
 
-A small process of its own holds the reading end of a pipe that only this program writes to. It is told of every process that
-starts and ends; when the pipe closes, be it by SIGKILL, it ends those that are left and removes the run folder. (Linux alone
-could do so by prctl(PR_SET_PDEATHSIG), and then when the *thread* ends that started a process.)
+A small process of its own holds the reading end of a pipe that only this program writes to. It is told of every
+process that starts and ends; when the pipe closes, be it by SIGKILL, it ends those that are left and removes the run
+folder. (Linux alone could do so by prctl(PR_SET_PDEATHSIG), and then when the *thread* ends that started a process.)
 """
 
 from __future__ import annotations

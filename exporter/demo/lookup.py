@@ -1,7 +1,7 @@
 """How is a step of a job slow without making this machine slow?
 
-It waits, as a step does that asks a database for every record: its task is busy all the time, in Flink's sense and in ours, and
-takes no processor. SQL has no function that waits, so here is one, compiled, for nobody needs a Java compiler to run the demo:
+It waits, as a step does that asks a database for every record: its task is busy all the time and takes no processor.
+SQL has no function that waits, so here is one, compiled, for the demo must not need a Java compiler:
 
     package demo;
 

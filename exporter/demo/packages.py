@@ -6,12 +6,14 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -61,14 +63,19 @@ def _download(requirement: str, into: Path, progress: Progress) -> Path:
     progress(f"downloading {requirement}", None)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
     command += ["--progress-bar", "raw" if _pip_tells_progress() else "off", "--dest", str(into), requirement]
-    # Its own session: a Ctrl-C reaches us alone, and we end it in order.
+    # In a session of its own, so that a Ctrl-C reaches us alone; and what it leaves behind when killed goes with `into`.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"TMPDIR": str(into)},
+        start_new_session=True,
     ) as pip:
         try:
             said = list(_follow(pip.stdout, requirement, progress))
         except BaseException:
-            pip.kill()
+            os.killpg(pip.pid, signal.SIGKILL)
             raise
     if pip.returncode != 0:
         raise DemoError(_why(requirement, said))
@@ -120,12 +127,12 @@ def _members(archive: Path) -> Iterator[Member]:
             for info in wheel.infolist():
                 if not info.is_dir():
                     # The upper half holds the Unix mode.
-                    yield info.filename, bool(info.external_attr >> 16 & 0o111), lambda i=info: wheel.open(i)
+                    yield info.filename, bool(info.external_attr >> 16 & 0o111), partial(wheel.open, info)
     else:
         with tarfile.open(archive) as source:
             for member in source:
                 if member.isfile():
-                    yield member.name, bool(member.mode & 0o111), lambda m=member: _open(source, m)
+                    yield member.name, bool(member.mode & 0o111), partial(_open, source, member)
 
 
 def _open(source: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

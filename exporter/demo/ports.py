@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 
 from exporter.demo.errors import DemoError
 
-# Below the ports that Linux and macOS give to outgoing connections, so that none of those takes a port between our look and
-# its use.
+# Below the ports that Linux and macOS give to outgoing connections, so that none of those takes a port between our
+# look and its use.
 _CHOICE = range(20_000, 32_000)
 REPORTERS = 12  # a JobManager and its TaskManagers, with room for some that are started later
 

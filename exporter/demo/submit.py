@@ -8,15 +8,13 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from py4j.java_gateway import GatewayParameters, JavaGateway
-from py4j.protocol import Py4JError, Py4JJavaError
-
 from exporter.demo.cluster import FlinkCluster
-from exporter.demo.errors import DemoError
+from exporter.demo.errors import MISSING_EXTRA, DemoError
 from exporter.demo.jvm import Jvm, Program
 from exporter.demo.lookup import write_jar
 
@@ -66,23 +64,27 @@ class SqlGateway:
             time.sleep(0.1)
         (port,) = struct.unpack_from(">i", port_file.read_bytes())
         # Without memory management no object here calls a gateway that has ended when it is collected.
-        parameters = GatewayParameters(port=port, auto_convert=True, enable_memory_management=False)
-        self._py4j = JavaGateway(gateway_parameters=parameters)
-        # The server gives up after 10 s unless it is told whom to ask whether its client is alive; it may ask itself.
+        client = _py4j("java_gateway")
+        parameters = client.GatewayParameters(port=port, auto_convert=True, enable_memory_management=False)
+        self._py4j = client.JavaGateway(gateway_parameters=parameters)
+        # The server gives up after 10 s unless told whom to ask whether its client is alive; it may ask itself.
         server = self._py4j.jvm.org.apache.flink.client.python.PythonGatewayServer
         self._py4j.entry_point.put("Watchdog", server.watchdog)
 
     def submit(self, name: str, statements: Iterable[str], settings: Mapping[str, str] | None = None) -> str:
         """Run SQL `statements` in a session of their own, the last of which starts the job; its id in hex.
 
-        `settings` are Flink options of the job; its parallelism is 2 unless they say otherwise. The class `demo.LookUp` is there.
+        `settings` are Flink options of the job; its parallelism is 2 unless they say otherwise. The statements may use
+        the class `demo.LookUp`.
         """
         options = {"pipeline.name": name, "parallelism.default": "2", **(settings or {})}
+        protocol = _py4j("protocol")
         try:
             return self._submit(list(statements), options)
-        except Py4JJavaError as error:
-            raise DemoError(f"Flink does not take the job {name}: {_root_cause(error)}") from error
-        except (Py4JError, OSError) as error:
+        except protocol.Py4JJavaError as error:
+            cause = _root_cause(error.java_exception)
+            raise DemoError(f"Flink does not take the job {name}: {cause}") from error
+        except (protocol.Py4JError, OSError) as error:
             raise DemoError(f"the gateway broke off while submitting {name}: {error}") from error
 
     def stop(self) -> None:
@@ -113,9 +115,16 @@ class SqlGateway:
         return str(job.get().getJobID().toString())
 
 
-def _root_cause(error: Py4JJavaError) -> str:
+def _py4j(module: str) -> Any:
+    """A module of py4j, which only the extra brings."""
+    try:
+        return import_module(f"py4j.{module}")
+    except ModuleNotFoundError as error:
+        raise DemoError(MISSING_EXTRA) from error
+
+
+def _root_cause(cause: Any) -> str:
     """What the innermost exception says, on one line."""
-    cause = error.java_exception
     while cause.getCause() is not None:
         cause = cause.getCause()
     return " ".join(str(cause.toString()).split())

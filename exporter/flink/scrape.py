@@ -16,6 +16,7 @@ from exporter.flink.replies import JobLine, VertexLine
 from exporter.flink.rest import Rest
 from exporter.model import (
     TERMINAL,
+    CheckpointSettings,
     Cluster,
     ClusterState,
     Job,
@@ -73,6 +74,7 @@ class Scraper:
         self._refresh = refresh
         self._filler = Filler(rest, self._raws)
         self._found_ports: tuple[float, Sequence[int]] | None = None
+        self._settings: dict[tuple[str, float], CheckpointSettings] = {}
         self._errors: list[FlinkError] = []
 
     async def scrape(self, on_demand: Collection[tuple[str, Part]] = ()) -> Scrape:
@@ -90,6 +92,8 @@ class Scraper:
             self._found_ports = None
             return Scrape(Cluster(name=self._name, state=error.state, taken_at=began), (error,))
         primed = self._clock()
+        alive = {(line.id, line.started_at) for line in lines}
+        self._settings = {key: settings for key, settings in self._settings.items() if key in alive}
         jobs, gathered = await _together(
             _all(self._job(line, on_demand) for line in lines), self._from_reporters(taskmanagers)
         )
@@ -130,8 +134,8 @@ class Scraper:
         if detail is None or detail.state in TERMINAL:
             return job if detail is None else replace(job, state=detail.state)
         checkpoints, settings = await _together(
-            self._part(Part.CHECKPOINTS, self._rest.checkpoints, line.id),
-            self._part(Part.CHECKPOINT_SETTINGS, self._rest.checkpoint_settings, line.id),
+            self._part(Part.CHECKPOINTS, self._rest.checkpoints(line.id)),
+            self._part(Part.CHECKPOINT_SETTINGS, self._checkpoint_settings(line)),
         )
         job = replace(
             job,
@@ -146,8 +150,18 @@ class Scraper:
             job = replace(job, checkpoint_phases=await self._or_nothing(self._phases(job)))
         return job
 
-    async def _part(self, part: Part, ask: Callable[[str], Coroutine[Any, Any, T]], job: str) -> T | None:
-        return await self._or_nothing(ask(job)) if part in self._parts else None
+    async def _part(self, part: Part, ask: Coroutine[Any, Any, T]) -> T | None:
+        if part not in self._parts:
+            ask.close()
+            return None
+        return await self._or_nothing(ask)
+
+    async def _checkpoint_settings(self, line: JobLine) -> CheckpointSettings:
+        """Asked once for as long as the job lives: they are part of it."""
+        key = (line.id, line.started_at)
+        if key not in self._settings:
+            self._settings[key] = await self._rest.checkpoint_settings(line.id)
+        return self._settings[key]
 
     async def _phases(self, job: Job) -> dict[str, dict[str, float]] | None:
         """How long each phase of the last completed checkpoint took in the vertex that took longest."""

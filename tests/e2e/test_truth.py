@@ -1,0 +1,293 @@
+"""Is what the exporter says of a real Flink true?
+
+Each number is computed here once more, straight from Flink's raw REST replies of the same moment: with the native
+reporter and by REST alone. The tests that end things come last, in the order in which they stand.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, median
+from typing import Any, NamedTuple
+
+import pytest
+
+from exporter.demo import distribution, jobs
+from exporter.demo.cluster import FlinkCluster
+from exporter.demo.submit import SqlGateway
+from tests.e2e.running import Exporter, eventually, exporter, raw
+
+pytestmark = pytest.mark.flink
+
+MODES = ("reporter", "rest")
+INTERVAL = 3.0
+
+
+class Scene(NamedTuple):
+    """A real cluster, its jobs by name, and an exporter that reads it twice: as `reporter` and as `rest`."""
+
+    flink: FlinkCluster
+    jobs: dict[str, str]
+    exporter: Exporter
+
+    def flink_says(self, path: str) -> Any:
+        return raw(self.flink.rest_url + path)
+
+    def vertex(self, job: str, part_of_name: str) -> str:
+        vertices = self.flink_says(f"/jobs/{self.jobs[job]}")["vertices"]
+        (found,) = [vertex["id"] for vertex in vertices if part_of_name in vertex["name"]]
+        return str(found)
+
+    def metrics(self, of: str, *names: str) -> dict[str, float]:
+        """Flink's metrics of now: asked for until its store was refreshed after this call began."""
+        began = time.time()
+        job = next(iter(self.jobs.values()))
+        vertex = self.flink_says(f"/jobs/{job}")["vertices"][0]["id"]
+        backpressure = f"/jobs/{job}/vertices/{vertex}/backpressure"
+        eventually(lambda: self.flink_says(backpressure)["end-timestamp"] / 1000 >= began, "fresh metrics", 20)
+        time.sleep(0.5)  # its TaskManagers answer a moment after that
+        return {entry["id"]: float(entry["value"]) for entry in self.flink_says(f"{of}/metrics?get={','.join(names)}")}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("truth")
+    with FlinkCluster(distribution.find(), taskmanagers=2, checkpoint_history=50) as flink:
+        with SqlGateway(flink) as gateway:
+            ids = {
+                job.name: gateway.submit(job.name, job.statements(time.time()), job.options())
+                for job in (jobs.PAYMENTS, jobs.ORDERS)
+            }
+        config = f"""
+            interval: {INTERVAL:g}s
+            clusters:
+              - {{name: reporter, url: "{flink.rest_url}"}}
+              - {{name: rest, url: "{flink.rest_url}", reporter: {{mode: off}}}}
+        """
+        with exporter(folder, config) as running:
+            here = Scene(flink, ids, running)
+            for mode in MODES:
+                eventually(
+                    lambda mode=mode: running.page().one(
+                        "flink_health_task_skew_ratio",
+                        cluster=mode,
+                        signal="records",
+                        task_id=here.vertex("orders-skewed", "GroupAggregate"),
+                    ),
+                    "a rate",
+                    90,
+                )
+            time.sleep(60)  # the window of the rates fills, and checkpoints make a baseline
+            yield here
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_skew_ratio_is_that_of_the_raw_counters(scene: Scene, mode: str) -> None:
+    vertex = scene.vertex("orders-skewed", "GroupAggregate")
+    of = f"/jobs/{scene.jobs['orders-skewed']}/vertices/{vertex}"
+    names = ("0.numRecordsIn", "1.numRecordsIn")
+    before = scene.metrics(of, *names)
+    time.sleep(30)
+    after = scene.metrics(of, *names)
+    rates = [after[name] - before[name] for name in names]
+    published = scene.exporter.page().one(
+        "flink_health_task_skew_ratio", cluster=mode, signal="records", task_id=vertex
+    )
+    assert published == pytest.approx(max(rates) / mean(rates), rel=0.05)
+    assert 1.8 <= published <= 2.0  # nine in ten records have one key, and the tenth is even: 0.95 / 0.5 = 1.9
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_deviation_is_the_skew_of_flinks_own_aggregate(scene: Scene, mode: str) -> None:
+    vertex = scene.vertex("orders-skewed", "GroupAggregate")
+    scene.metrics(f"/jobs/{scene.jobs['orders-skewed']}/vertices/{vertex}", "0.numRecordsIn")  # so that it is fresh
+    (aggregate,) = scene.flink_says(
+        f"/jobs/{scene.jobs['orders-skewed']}/vertices/{vertex}/subtasks/metrics?get=numRecordsInPerSecond&agg=skew"
+    )
+    published = scene.exporter.page().one(
+        "flink_health_task_skew_deviation_ratio", cluster=mode, signal="records", task_id=vertex
+    )
+    assert published == pytest.approx(aggregate["skew"] / 100, abs=0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_hottest_subtask_is_the_one_with_most_records(scene: Scene, mode: str) -> None:
+    vertex = scene.vertex("orders-skewed", "GroupAggregate")
+    of = f"/jobs/{scene.jobs['orders-skewed']}/vertices/{vertex}"
+    counts = scene.metrics(of, "0.numRecordsIn", "1.numRecordsIn")
+    published = scene.exporter.page().one(
+        "flink_health_task_skew_hottest_subtask", cluster=mode, signal="records", task_id=vertex
+    )
+    assert f"{published:.0f}.numRecordsIn" == max(counts, key=counts.__getitem__)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_watermark_lag_is_the_clock_less_the_lowest_watermark(scene: Scene, mode: str) -> None:
+    job, vertex = scene.jobs["payments-healthy"], scene.vertex("payments-healthy", "WindowAggregate")
+    watermarks = scene.metrics(f"/jobs/{job}/vertices/{vertex}", "0.currentInputWatermark", "1.currentInputWatermark")
+    now = time.time()
+    published = scene.exporter.page().one(
+        "flink_health_task_watermark_lag_seconds", cluster=mode, task_id=vertex, job_id=job
+    )
+    assert published == pytest.approx(now - min(watermarks.values()) / 1000, abs=2)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_heap_ratio_is_used_over_max(scene: Scene, mode: str) -> None:
+    for tm in scene.flink_says("/taskmanagers")["taskmanagers"]:
+        heap = scene.metrics(f"/taskmanagers/{tm['id']}", "Status.JVM.Memory.Heap.Used", "Status.JVM.Memory.Heap.Max")
+        ratio = heap["Status.JVM.Memory.Heap.Used"] / heap["Status.JVM.Memory.Heap.Max"]
+        # Young objects come and go between two looks: the nearest of a few pages is the one of that moment.
+        published = []
+        for _ in range(4):
+            published.append(
+                scene.exporter.page().one("flink_health_taskmanager_heap_used_ratio", cluster=mode, tm_id=tm["id"])
+            )
+            time.sleep(INTERVAL / 2)
+        assert min(abs(value - ratio) for value in published) < 0.10
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["payments-healthy", "orders-skewed"])
+def test_the_last_checkpoint_and_its_baseline_are_those_of_the_history(scene: Scene, mode: str, name: str) -> None:
+    job = scene.jobs[name]
+
+    def completed() -> list[dict[str, Any]]:
+        history = scene.flink_says(f"/jobs/{job}/checkpoints")["history"]
+        return [entry for entry in history if entry["status"] == "COMPLETED" and not entry["is_savepoint"]]
+
+    def agree() -> bool:
+        newest_first = completed()
+        durations = [entry["end_to_end_duration"] / 1000 for entry in newest_first]
+        page = scene.exporter.page()
+        last = page.one("flink_health_job_checkpoint_duration_seconds", cluster=mode, job_id=job)
+        baseline = page.one("flink_health_job_checkpoint_duration_baseline_seconds", cluster=mode, job_id=job)
+        assert len(durations) > 5
+        return last == durations[0] and baseline == pytest.approx(median(durations[1:21]), abs=1e-9)
+
+    # The exporter's last look may be older than the newest checkpoint: that is so for one interval at most.
+    eventually(agree, "the last checkpoint and the median of those before it", 4 * INTERVAL)
+
+
+def test_the_reporter_and_rest_alone_publish_the_same_series(scene: Scene) -> None:
+    def series(mode: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
+        return {
+            (sample.name, frozenset(sample.labels.items() - {("cluster", mode)}))
+            for sample in scene.exporter.page().samples
+            # Work of about the least that counts may be seen by one of the two only.
+            if sample.labels.get("cluster") == mode
+            and sample.name.startswith("flink_health_")
+            and sample.labels.get("signal") != "busy"
+        }
+
+    eventually(lambda: series("reporter") == series("rest"), "both to publish the same", 4 * INTERVAL)
+    page = scene.exporter.page()
+    assert page.one("flink_exporter_targets", cluster="reporter", source="reporter", state="read") == 2
+    assert page.one("flink_exporter_targets", cluster="rest", source="reporter", state="read") == 0
+
+
+def test_a_job_without_watermarks_has_no_watermark_series_and_there_is_no_huge_number(scene: Scene) -> None:
+    page = scene.exporter.page()
+    orders, payments = (page.names_of(job_id=scene.jobs[name]) for name in ("orders-skewed", "payments-healthy"))
+    assert [name for name in orders if "watermark" in name] == []
+    assert "flink_health_job_watermark_lag_seconds" in payments
+    health = [sample for sample in page.samples if sample.name.startswith("flink_health_")]
+    assert max(abs(sample.value) for sample in health) < 1e11  # the greatest: sizes in bytes, and times since the epoch
+
+
+def test_promtool_finds_nothing_to_say(scene: Scene) -> None:
+    promtool = shutil.which("promtool")
+    assert promtool, "promtool is needed: Debian has it in its package prometheus"
+    for accept in ("text/plain", ""):
+        request = urllib.request.Request(scene.exporter.url + "/metrics", headers={"Accept": accept})
+        with urllib.request.urlopen(request) as response:
+            checked = subprocess.run([promtool, "check", "metrics"], input=response.read(), capture_output=True)
+        assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_nothing_is_asked_of_flink_but_what_it_has(scene: Scene) -> None:
+    page = scene.exporter.page()
+    outcomes = {
+        sample.labels["outcome"]
+        for sample in page.samples
+        if sample.name == "flink_exporter_fetches_total" and sample.labels["source"] == "rest"
+    }
+    assert outcomes == {"ok"}
+    assert set(page.all("flink_exporter_signal_success")) == {1.0}
+
+
+# From here on things end.
+
+
+def test_a_cancelled_job_keeps_nothing_but_its_state(scene: Scene) -> None:
+    job = scene.jobs["orders-skewed"]
+    cancel = urllib.request.Request(f"{scene.flink.rest_url}/jobs/{job}", method="PATCH")
+    urllib.request.urlopen(cancel)
+    eventually(lambda: scene.flink_says(f"/jobs/{job}")["state"] == "CANCELED", "the job to be cancelled", 30)
+    gone_at = time.monotonic()
+    for mode in MODES:
+        eventually(
+            lambda mode=mode: scene.exporter.page().names_of(cluster=mode, job_id=job) == {"flink_health_job_state"},
+            "its series to go",
+            3 * INTERVAL,
+        )
+        page = scene.exporter.page()
+        assert page.one("flink_health_job_state", cluster=mode, job_id=job, state="CANCELED") == 1
+        assert page.names_of(cluster=mode, job_id=scene.jobs["payments-healthy"]) > {"flink_health_job_state"}
+    # One interval until the next cycle begins, and about a second and a half that it takes.
+    assert time.monotonic() - gone_at < 2 * INTERVAL + 2
+
+
+def test_the_series_of_a_killed_taskmanager_go_and_the_page_stays(scene: Scene) -> None:
+    before = {tm["id"] for tm in scene.flink_says("/taskmanagers")["taskmanagers"]}
+    scene.flink.kill_taskmanager(0)
+    eventually(lambda: len(scene.flink_says("/taskmanagers")["taskmanagers"]) == 1, "Flink to notice", 90)
+    (left,) = [tm["id"] for tm in scene.flink_says("/taskmanagers")["taskmanagers"]]
+    (killed,) = before - {left}
+    for mode in MODES:
+        eventually(
+            lambda mode=mode: not scene.exporter.page().names_of(cluster=mode, tm_id=killed),
+            "its series to go",
+            3 * INTERVAL,
+        )
+        page = scene.exporter.page()
+        assert page.one("flink_health_cluster_taskmanagers", cluster=mode) == 1
+        assert page.one("flink_health_cluster_up", cluster=mode) == 1
+        assert page.all("flink_health_taskmanager_heap_used_ratio", cluster=mode, tm_id=left)
+
+
+def test_a_killed_jobmanager_is_down_and_is_read_again_when_it_returns(scene: Scene) -> None:
+    scene.flink.kill_jobmanager()
+    for mode in MODES:
+        eventually(
+            lambda mode=mode: scene.exporter.page().all("flink_health_cluster_up", cluster=mode) == [0.0],
+            "down",
+            3 * INTERVAL,
+        )
+        page = scene.exporter.page()
+        assert page.one("flink_health_cluster_state", cluster=mode, state="unreachable") == 1
+        assert page.names_of(cluster=mode, job_id=scene.jobs["payments-healthy"]) == set()
+    assert scene.exporter.get("/-/ready")[0] == 200
+    scene.flink.start_jobmanager()
+    for mode in MODES:
+        eventually(
+            lambda mode=mode: scene.exporter.page().all("flink_health_cluster_up", cluster=mode) == [1.0],
+            "up again",
+            60,
+        )
+        eventually(
+            lambda mode=mode: scene.exporter.page().all("flink_health_taskmanager_heap_used_ratio", cluster=mode),
+            "the TaskManager to be read again",
+            60,
+        )
+
+
+def test_the_log_has_no_traceback(scene: Scene) -> None:
+    log = Path(scene.exporter.log).read_text()
+    assert "Traceback" not in log
+    assert "level=error" not in log
