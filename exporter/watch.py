@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from exporter.derive import Derived, derive
+from exporter.flink.errors import Timeout
 from exporter.flink.scrape import Scrape, Scraper
 from exporter.history import History
 from exporter.model import Cluster, ClusterState, Part
@@ -92,8 +93,8 @@ class Watch:
             async with asyncio.timeout(self._patience):
                 return await self._scraper.scrape(self._on_demand)
         except TimeoutError:
-            log.warning("reading took longer than %g s", self._patience, extra={"cluster": self._name})
-            return Scrape(Cluster(name=self._name, state=ClusterState.TIMEOUT, taken_at=self._clock()))
+            error = Timeout(f"reading took longer than {self._patience:g} s")
+            return Scrape(Cluster(name=self._name, state=error.state, taken_at=self._clock()), (error,))
 
     def _log(self, report: Report) -> None:
         """Each trouble once, when it begins."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import signal
 import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FrameType
 
 from exporter.demo.cluster import FlinkCluster
 from exporter.demo.distribution import PINNED, find
 from exporter.demo.errors import DemoError
+from exporter.demo.interrupts import sigterm_is_one
 from exporter.demo.jobs import CATALOGUE, Job
 from exporter.demo.progress import ProgressLine
 from exporter.demo.submit import SqlGateway
@@ -42,7 +40,7 @@ def run(
     """
     progress = ProgressLine(sys.stderr)
     try:
-        with _interrupted_by_sigterm():
+        with sigterm_is_one():
             _run(version, cache, serve, taskmanagers, jobs, progress)
     except KeyboardInterrupt:
         pass  # asked for, and everything has been stopped on the way here
@@ -68,7 +66,7 @@ def _run(
         try:
             _submit(cluster, jobs, progress)
             progress.clear()
-            print(describe(cluster, jobs), flush=True)
+            print(describe(version, cluster.rest_url, cluster.reporter_urls.values(), jobs), flush=True)
             (serve or _wait)(cluster.rest_url)
         finally:
             progress("stopping Flink")
@@ -82,18 +80,17 @@ def _submit(cluster: FlinkCluster, jobs: tuple[Job, ...], progress: ProgressLine
             gateway.submit(job.name, job.statements(time.time()), job.options())
 
 
-def describe(cluster: FlinkCluster, jobs: tuple[Job, ...]) -> str:
+def describe(version: str, rest_url: str, reporter_urls: Iterable[str], jobs: tuple[Job, ...]) -> str:
     """Where to look, and what is wrong with each job."""
     width = min(shutil.get_terminal_size().columns, 110)
     indent = max(len(job.name) for job in jobs) + 4
     rows = [
         textwrap.fill(f"  {job.name:{indent - 2}}{job.wrong}", width, subsequent_indent=" " * indent) for job in jobs
     ]
-    reporters = "  ".join(cluster.reporter_urls.values())
     return "\n".join(
         [
-            f"Flink {cluster.distribution.version}     {cluster.rest_url}",
-            f"native reporters {reporters}",
+            f"{f'Flink {version}':17}{rest_url}",
+            f"native reporters {' '.join(reporter_urls)}",
             "",
             *rows,
             "",
@@ -121,17 +118,3 @@ def check_memory(taskmanagers: int, meminfo: Path) -> None:
 
 def _wait(rest_url: str) -> None:
     threading.Event().wait()
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

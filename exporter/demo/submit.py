@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from exporter.demo.cluster import FlinkCluster
 from exporter.demo.errors import MISSING_EXTRA, DemoError
+from exporter.demo.interrupts import undisturbed
 from exporter.demo.jvm import Jvm, Program
 from exporter.demo.lookup import write_jar
 
@@ -80,7 +81,8 @@ class SqlGateway:
         options = {"pipeline.name": name, "parallelism.default": "2", **(settings or {})}
         protocol = _py4j("protocol")
         try:
-            return self._submit(list(statements), options)
+            with undisturbed():  # py4j stumbles over a KeyboardInterrupt: let it come when the job is there
+                return self._submit(list(statements), options)
         except protocol.Py4JJavaError as error:
             cause = _root_cause(error.java_exception)
             raise DemoError(f"Flink does not take the job {name}: {cause}") from error

@@ -68,7 +68,7 @@ class Gate:
                 body += chunk
             try:
                 return json.loads(body)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise Invalid(f"{url}: expected Flink's JSON, got {_excerpt(bytes(body[:400]))}") from None
 
     async def feed(self, url: str, take: Callable[[bytes], None]) -> None:
@@ -127,7 +127,7 @@ async def _refuse(response: aiohttp.ClientResponse, url: str) -> None:
     if status == 404:
         raise NotFound(f"{url}: HTTP 404: expected an endpoint of Flink")
     if 300 <= status < 400:
-        target = response.headers.get("Location", "nowhere")
+        target = _line(response.headers.get("Location", "nowhere"))
         raise Invalid(f"{url}: expected an answer, got a redirect to {target}; configure that address if it is Flink's")
     text = _excerpt(await response.content.read(4096))
     if status == 503 and "leader" in text.lower():
@@ -150,7 +150,9 @@ def translate(error: Exception, url: str, timeout: float) -> FlinkError:
             return Unreachable(f"{url}: host name not found")
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return Unauthorized(f"{url}: TLS failed: {_line(str(error))}")
-        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
+        case aiohttp.ClientPayloadError():
+            return Unreachable(f"{url}: the answer broke off")
+        case aiohttp.ClientConnectionError() | OSError():
             return Unreachable(f"{url}: {_reason(error)}")
         case aiohttp.ClientError():
             return Invalid(f"{url}: expected an answer of Flink's, got {type(error).__name__}: {_line(str(error))}")

@@ -64,7 +64,7 @@ def column(cells: Mapping[int, float], length: int) -> Column:
     """Cells as a column; what was not read is NaN."""
     values = array("d", [nan]) * length
     for index, value in cells.items():
-        if index < length:  # a subtask of before a rescale
+        if 0 <= index < length:  # else a subtask of before a rescale, or of none
             values[index] = value
     return values
 

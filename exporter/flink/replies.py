@@ -32,7 +32,7 @@ def _strict(parse: Callable[[Any], T]) -> Callable[[Any], T]:
     def guarded(reply: Any) -> T:
         try:
             return parse(reply)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             what = parse.__name__.replace("_", " ")
             raise Malformed(f"expected Flink's {what}, got {_shape(reply)} ({type(error).__name__}: {error})") from None
 
@@ -50,7 +50,7 @@ def number(value: Any) -> float | None:
     """A number of Flink's, which may come as a string; None where it says `"NaN"`, nothing, or no number at all."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
 
