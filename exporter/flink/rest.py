@@ -10,7 +10,7 @@ from urllib.parse import quote
 from exporter.flink import replies
 from exporter.flink.errors import Invalid
 from exporter.flink.fetch import Gate
-from exporter.model import Checkpoints, CheckpointSettings, TaskManager
+from exporter.model import Checkpoints, CheckpointSettings, Failures, TaskManager
 
 # Flink's HTTP server refuses a request line of 4,096 bytes and more; the rest of the line needs its share.
 _REQUEST_LINE = 4000
@@ -55,6 +55,15 @@ class Rest:
 
     async def checkpoint_settings(self, job: str) -> CheckpointSettings:
         return await self._ask(f"/jobs/{job}/checkpoints/config", replies.checkpoint_settings)
+
+    async def failures(self, job: str) -> Failures:
+        return await self._ask(f"/jobs/{job}/exceptions", replies.failures)
+
+    async def restart_prose(self, job: str) -> str | None:
+        return await self._ask(f"/jobs/{job}/config", replies.restart_prose)
+
+    async def locations(self, job: str, vertex: str) -> frozenset[str]:
+        return await self._ask(f"/jobs/{job}/vertices/{vertex}/taskmanagers", replies.locations)
 
     async def slowest_vertex(self, job: str, checkpoint: int) -> str | None:
         return await self._ask(f"/jobs/{job}/checkpoints/details/{checkpoint}", replies.slowest_vertex)
