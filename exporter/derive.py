@@ -7,13 +7,10 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from exporter.families import FamilyError, Row
+from exporter.families import FamilyError, Row, shown
 from exporter.history import History, Past
 from exporter.model import Cluster, ClusterState, Part
 from exporter.signals.base import Signal
-
-# Names are people's, and may be whole SQL statements.
-_LONGEST_NAME = 80
 
 _JOBMANAGER = ("jobmanager",)
 
@@ -48,10 +45,10 @@ def entities(cluster: Cluster) -> Iterator[Entity]:
     for tm in cluster.taskmanagers or ():
         yield Entity(tm, ("taskmanager", tm.id), (*here, tm.id, tm.host))
     for job in cluster.jobs or ():
-        of_job = (*here, job.id, job.name[:_LONGEST_NAME])
+        of_job = (*here, job.id, shown(job.name))
         yield Entity(job, ("job", job.id), of_job, job.id)
         for vertex in job.vertices:
-            of_vertex = (*of_job, vertex.id, vertex.name[:_LONGEST_NAME])
+            of_vertex = (*of_job, vertex.id, shown(vertex.name))
             yield Entity(vertex, ("vertex", job.id, vertex.id), of_vertex, job.id)
 
 

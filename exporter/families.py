@@ -31,6 +31,9 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "source": ("cluster", "job_id", "job_name", "task_id", "task_name", "operator_name"),
 }
 
+# Names are people's, and may be whole SQL statements.
+_LONGEST_NAME = 80
+
 # Labels whose values have no bound, or change with every restart.
 FORBIDDEN = frozenset({"subtask", "subtask_index", "attempt", "execution_id", "exception", "url", "path"})
 
@@ -41,6 +44,11 @@ _LABEL = re.compile(r"[a-z][a-z0-9_]*")
 
 class FamilyError(ValueError):
     """A declaration that breaks the grammar, or a sample that its family does not allow."""
+
+
+def shown(name: str) -> str:
+    """The name of a job or a task as all its labels show it."""
+    return name[:_LONGEST_NAME]
 
 
 @dataclass(frozen=True, slots=True)

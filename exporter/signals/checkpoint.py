@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
 
-from exporter.families import Family, Kind, Sample
+from exporter.families import Family, Kind, Sample, shown
 from exporter.history import Past, Point, Track
 from exporter.model import Checkpoint, Checkpoints, Job, Part
 from exporter.signals._stats import slope
@@ -149,13 +149,20 @@ def remember(job: Job, past: Past, now: float) -> Iterator[Note]:
 
 
 def _new(job: Job, past: Past, track: Track, status: str) -> list[Checkpoint]:
-    """Checkpoints in Flink's history that are not remembered yet. Ids begin anew when a job does."""
-    known = {point.tick for point in past[track] if point.epoch == job.started_at}
+    """Checkpoints in Flink's history that were not seen yet. Ids begin anew when a job does.
+
+    That history may be longer than ours: what is older than all that is remembered was seen and forgotten.
+    """
+    known = [point.value.id for point in past[track] if point.epoch == job.started_at]
+    oldest = known[0] if len(known) == track.most else -1
     history = job.checkpoints.history if job.checkpoints else ()
     return [
         checkpoint
         for checkpoint in history
-        if checkpoint.status == status and not checkpoint.savepoint and checkpoint.id not in known
+        if checkpoint.status == status
+        and not checkpoint.savepoint
+        and checkpoint.id > oldest
+        and checkpoint.id not in known
     ]
 
 
@@ -215,7 +222,10 @@ def _lasts(job: Job, completed: list[Point]) -> float | None:
     history = job.checkpoints.history if job.checkpoints else ()
     lasts: list[float] = [point.value.duration for point in completed[-1:]]
     lasts += [
-        job.now - entry.triggered_at for entry in history if entry.status == "IN_PROGRESS" and not entry.savepoint
+        # One that was triggered after the job was read has not taken less than nothing.
+        max(0.0, job.now - entry.triggered_at)
+        for entry in history
+        if entry.status == "IN_PROGRESS" and not entry.savepoint
     ]
     return max(lasts, default=None)
 
@@ -265,8 +275,12 @@ def _sizes(completed: list[Point]) -> Iterator[Sample]:
         yield SIZE.sample(last.written_bytes)
     if last.state_bytes is not None:
         yield STATE_SIZE.sample(last.state_bytes)
-    sizes = [Point(point.at, point.value.state_bytes, point.tick) for point in completed[-WINDOW:]]
-    growth = slope([point for point in sizes if point.value is not None])
+    sizes = [
+        Point(point.at, point.value.state_bytes, point.tick)
+        for point in completed[-WINDOW:]
+        if point.value.state_bytes is not None
+    ]
+    growth = slope(sizes)
     if growth is not None and len(sizes) > 2:
         yield GROWTH.sample(growth)
 
@@ -287,7 +301,7 @@ def _slowest_phase(job: Job, completed: list[Point]) -> Iterator[Sample]:
     for vertex, phases in job.checkpoint_phases.items():
         if vertex in names and phases:
             longest = max(phases, key=phases.__getitem__)
-            yield SLOWEST_PHASE.sample(1, task_id=vertex, task_name=names[vertex], phase=longest)
+            yield SLOWEST_PHASE.sample(1, task_id=vertex, task_name=shown(names[vertex]), phase=longest)
 
 
 SIGNAL = Signal(

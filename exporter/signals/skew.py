@@ -39,16 +39,23 @@ HOTTEST = Family(
 WINDOW = 60.0
 _TRACKS = {signal: Track(f"skew_{signal}", most=64, span=WINDOW, least=2) for signal in ("records", "busy")}
 
-# Below these a task hardly works, and its unevenness is chance: records a second; seconds busy a second and subtask.
+# Below these a task hardly works, and its unevenness is chance: records a second of all subtasks; milliseconds busy a
+# second of each, on average.
 _LEAST_RECORDS = 1.0
-_LEAST_BUSY = 0.01
+_LEAST_BUSY = 10.0
 
 
 def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
-    counters = {"records": vertex.readings.get(_records(vertex)), "busy": _seconds(vertex.readings.get(BUSY))}
-    for signal, counter in counters.items():
-        if vertex.epoch is not None and counter is not None:
-            yield Note(_TRACKS[signal], Point(vertex.read_at, counter, tick=vertex.read_at, epoch=vertex.epoch))
+    for signal, counter in _counters(vertex).items():
+        yield Note(_TRACKS[signal], Point(vertex.read_at, counter, tick=vertex.read_at, epoch=vertex.epoch))
+
+
+def _counters(vertex: Vertex) -> dict[str, Column]:
+    """The work done so far, by signal: what was read of a task that runs. Without it no rate of before holds."""
+    if not vertex.running or vertex.epoch is None:
+        return {}
+    found = {"records": vertex.readings.get(_records(vertex)), "busy": vertex.readings.get(BUSY)}
+    return {signal: counter for signal, counter in found.items() if counter is not None}
 
 
 def _records(vertex: Vertex) -> Raw:
@@ -56,15 +63,9 @@ def _records(vertex: Vertex) -> Raw:
     return RECORDS_OUT if not vertex.inputs and vertex.outputs else RECORDS_IN
 
 
-def _seconds(milliseconds: Column | None) -> Column | None:
-    return milliseconds and type(milliseconds)("d", (value / 1000 for value in milliseconds))
-
-
 def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
-    if not vertex.running:
-        return
-    for signal, track in _TRACKS.items():
-        column = rates(past[track])
+    for signal in _counters(vertex):
+        column = rates(past[_TRACKS[signal]])
         values = present(column) if column else []
         if column is None or len(values) < 2 or not _works(signal, values):
             continue

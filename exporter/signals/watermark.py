@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
+from math import inf, isnan, nan
 
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
@@ -65,10 +65,14 @@ def _watermarks(vertex: Vertex) -> Sequence[float]:
         return vertex.readings.get(INPUT, ())
     # A source has no input watermark, and of its chain the operators ahead of the one that assigns them have none.
     columns = [readings[OUTPUT] for readings in vertex.operators.values() if OUTPUT in readings]
-    return [
-        min((value for value in subtask if value > -inf), default=max(subtask, default=-inf))
-        for subtask in zip(*columns, strict=True)
-    ]
+    return [_of_chain(subtask) for subtask in zip(*columns, strict=True)]
+
+
+def _of_chain(watermarks: Sequence[float]) -> float:
+    known = [value for value in watermarks if value > -inf]
+    if known:
+        return min(known)
+    return nan if any(isnan(value) for value in watermarks) else -inf
 
 
 def _lowest(vertex: Vertex) -> float | None:
