@@ -41,7 +41,7 @@ class Part(Enum):
     CONFIGURATION = "configuration"
     FAILURES = "failures"
     RESTART_STRATEGY = "restart_strategy"
-    LOCATIONS = "locations"
+    HOSTS = "hosts"
     CHECKPOINTS = "checkpoints"
     CHECKPOINT_SETTINGS = "checkpoint_settings"
     CHECKPOINT_PHASES = "checkpoint_phases"
@@ -146,14 +146,25 @@ class RestartStrategy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source operator of a vertex that runs. partitions: readings of the partitions of a Kafka source, by name."""
+
+    name: str
+    epoch: float | None
+    read_at: float
+    readings: Mapping[Raw, Column] = field(default_factory=dict)
+    partitions: Mapping[str, Mapping[Raw, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vertex:
     """A job vertex (published as a task).
 
     inputs: ids of the vertices that it reads from; empty for a source.
     outputs: ids of the vertices that read from it.
     epoch: when its job last became RUNNING; counters began anew then.
-    read_at: when its columns were read. operators: columns by operator name. partitions: offsets of a Kafka source,
-    by operator name and partition. locations: ids of the TaskManagers that it runs on.
+    read_at: when its columns were read. operators: columns by operator name. sources: those of its operators that read
+    from outside. hosts: the TaskManagers that it runs on.
     """
 
     id: str
@@ -166,19 +177,8 @@ class Vertex:
     read_at: float = 0.0
     readings: Mapping[Raw, Column] = field(default_factory=dict)
     operators: Mapping[str, Mapping[Raw, Column]] = field(default_factory=dict)
-    partitions: Mapping[str, Mapping[str, Mapping[Raw, float]]] = field(default_factory=dict)
-    locations: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A source operator of a vertex."""
-
-    name: str
-    epoch: float | None
-    read_at: float
-    readings: Mapping[Raw, Column]
-    partitions: Mapping[str, Mapping[Raw, float]]
+    sources: tuple[Source, ...] = ()
+    hosts: tuple[TaskManager, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +235,7 @@ class Cluster:
     """One cluster at `taken_at` (the exporter's clock). A cluster that did not answer has a state and nothing else.
 
     metrics_age: how old the JobManager's own metric store was when it was read. configuration: the JobManager's.
+    has_reporter: whether that names a Prometheus reporter.
     """
 
     name: str
@@ -246,6 +247,7 @@ class Cluster:
     slots_free: int | None = None
     metrics_age: float | None = None
     configuration: Mapping[str, str] | None = None
+    has_reporter: bool | None = None
     jobmanager: JobManager | None = None
     taskmanagers: tuple[TaskManager, ...] | None = None
     jobs: tuple[Job, ...] | None = None

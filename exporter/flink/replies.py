@@ -257,7 +257,7 @@ def restart_prose(reply: Any) -> str | None:
 
 
 @_strict
-def locations(reply: Any) -> frozenset[str]:
+def hosts(reply: Any) -> frozenset[str]:
     """`/jobs/:id/vertices/:vertex/taskmanagers`: ids of the TaskManagers"""
     return frozenset(tm["taskmanager-id"] for tm in reply["taskmanagers"] if tm.get("taskmanager-id"))
 

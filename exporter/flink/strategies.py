@@ -12,7 +12,9 @@ _WITHOUT_END = 2**31 - 1
 
 _DEFAULT_PROSE = "Cluster level default"
 _FIXED = re.compile(r"fixed delay \((?P<delay>[^)]+)\)\. #(?P<attempts>\d+)")
-_RATE = re.compile(r"maximum of (?P<attempts>\d+) failures within interval (?P<interval>.+?) and fixed delay (?P<delay>.+?)\.?$")
+_RATE = re.compile(
+    r"maximum of (?P<attempts>\d+) failures within interval (?P<interval>.+?) and fixed delay (?P<delay>.+?)\.?$"
+)
 _EXPONENTIAL = re.compile(
     r"starting at (?P<delay>.+?), increasing by (?P<multiplier>[\d.,]+?), with maximum (?P<longest>.+?)\. "
     r"Delay resets after (?P<reset>\S+(?: \w+)?) with jitter"
@@ -133,7 +135,12 @@ def _unconfigured(version: str | None, checkpointing: bool) -> RestartStrategy:
         return RestartStrategy(kind="none", configured=False)
     if _at_least(version, 2, 0):
         return RestartStrategy(
-            kind="exponential-delay", delay=1.0, longest_delay=60.0, multiplier=1.5, reset_after=3600.0, configured=False
+            kind="exponential-delay",
+            delay=1.0,
+            longest_delay=60.0,
+            multiplier=1.5,
+            reset_after=3600.0,
+            configured=False,
         )
     return RestartStrategy(kind="fixed-delay", delay=1.0, configured=False)
 

@@ -17,36 +17,50 @@ def _row(scenario: str, thrown: str = _ANY, message: str = _ANY) -> tuple[str, r
     return scenario, re.compile(thrown), re.compile(message, re.IGNORECASE)
 
 
+_KAFKA_ERRORS = (
+    "Timeout|Disconnect|Network|BrokerNotAvailable|LeaderNotAvailable|NotLeader|CoordinatorNotAvailable|NotCoordinator"
+)
+_OBJECT_STORES = r"(AmazonS3|S3|Sdk|BlobStorage|Storage|AzureBlob|Hadoop\w*|RocksDB)\w*Exception$"
+_MISSING_CODE = (
+    "ClassNotFoundException|NoClassDefFoundError|NoSuchMethodError|NoSuchFieldError|LinkageError|"
+    "IncompatibleClassChangeError|UnsupportedClassVersionError|AbstractMethodError|VerifyError"
+)
+_UNREADABLE = (
+    "Kryo|Serialization|Deserialization|NotSerializable|InvalidClass|StreamCorrupted|Avro|JsonParse|JsonProcessing|"
+    "JsonMapping|JsonEOF|MalformedInput|InvalidProtocolBuffer|NumberFormat|DateTimeParse|StateMigration|SchemaParse"
+)
+
 CATALOGUE = (
     # Memory first: what runs out of it fails in any way afterwards.
     _row("out_of_memory", r"\.OutOfMemoryError$"),
     _row("out_of_memory", message=r"OOMKilled|exit code 137|beyond (the )?'?physical'? memory|GC overhead limit"),
     _row("storage", message=r"No space left on device|Disk quota exceeded"),
-    _row("checkpoint_timeout", r"CheckpointException$|FlinkRuntimeException$", r"checkpoint.*expired|expired before comp"),
+    _row("checkpoint_timeout", r"CheckpointException$|FlinkRuntimeException$", r"checkpoint.*expired"),
+    _row("checkpoint_timeout", r"CheckpointException$", r"expired before"),
     # A storage that fails a checkpoint is what is wrong, not the checkpoint.
-    _row("storage", r"(AmazonS3|S3|Sdk|BlobStorage|Storage|AzureBlob|Hadoop\w*|RocksDB)\w*Exception$"),
-    _row("storage", r"^org\.apache\.hadoop\.|\.s3a?\.|\.FileSystemException$|^java\.nio\.file\."),
+    _row("storage", _OBJECT_STORES),
+    _row("storage", r"^org\.apache\.hadoop\.|\.FileSystemException$|^java\.nio\.file\."),
     _row("storage", message=r"could not (open|flush|close|create).*(output stream|file|checkpoint dir)|state ?handle"),
-    _row("checkpoint_failure", r"CheckpointException$|FlinkRuntimeException$|CheckpointFailure", r"checkpoint"),
+    _row("checkpoint_failure", r"FlinkRuntimeException$", r"checkpoint"),
     _row("checkpoint_failure", r"\.CheckpointException$"),
-    _row("kafka_unavailable", r"^org\.apache\.kafka\.common\.errors\.(Timeout|Disconnect|Network|BrokerNotAvailable|"
-         r"LeaderNotAvailable|NotLeader\w*|CoordinatorNotAvailable|NotCoordinator|Retriable)\w*Exception$"),
+    _row("kafka_unavailable", rf"^org\.apache\.kafka\.common\.errors\.({_KAFKA_ERRORS})\w*Exception$"),
     _row("kafka_unavailable", r"kafka", r"bootstrap|metadata|broker|node assignment|timed? ?out|disconnect"),
-    _row("kafka_unavailable", message=r"(fetch|list|get|describ).*(topic|partition|offset).*(metadata|kafka)|kafka.*timed? ?out"),
-    _row("taskmanager_lost", message=r"heartbeat of TaskManager .*timed out|TaskManager .*(lost|no longer reachable|unreachable)"),
-    _row("taskmanager_lost", r"RemoteTransportException$", r"closed by remote task ?manager|lost connection|connection reset"),
-    _row("taskmanager_lost", message=r"TaskExecutor .*(shut|lost|disconnect)|Releasing TaskManager|"
-         r"JobManager is no longer reachable|connection to ResourceManager|The TaskManager .* (failed|terminated)"),
+    _row("kafka_unavailable", message=r"(fetch|list|get|describ).*(topic|partition|offset).*(metadata|kafka)"),
+    _row("kafka_unavailable", message=r"kafka.*timed? ?out"),
+    _row(
+        "taskmanager_lost", message=r"TaskManager .*(timed out|lost|no longer reachable|unreachable|failed|terminated)"
+    ),
+    _row("taskmanager_lost", r"RemoteTransportException$", r"remote task ?manager|lost connection|connection reset"),
+    _row("taskmanager_lost", message=r"TaskExecutor .*(shut|lost|disconnect)|Releasing TaskManager"),
     _row("taskmanager_lost", r"PartitionConnectionException$|TaskManagerException$"),
-    _row("class_loading", r"\.(ClassNotFoundException|NoClassDefFoundError|NoSuchMethodError|NoSuchFieldError|LinkageError|"
-         r"IncompatibleClassChangeError|UnsupportedClassVersionError|AbstractMethodError|VerifyError)$"),
-    _row("serialization", r"(Kryo|Serialization|Deserialization|NotSerializable|InvalidClass|StreamCorrupted|Avro\w*|"
-         r"JsonParse|JsonProcessing|JsonMapping|JsonEOF|MalformedInput|InvalidProtocolBuffer|NumberFormat|DateTimeParse|"
-         r"StateMigration|SchemaParse)\w*(Exception)$"),
+    _row("class_loading", rf"\.({_MISSING_CODE})$"),
+    _row("serialization", rf"({_UNREADABLE})\w*Exception$"),
     _row("serialization", message=r"(de)?serializ"),
     _row("resources", r"NoResourceAvailableException$|SlotNotAvailable|InsufficientResources"),
-    _row("resources", message=r"required resources|insufficient number of network buffers|"
-         r"slot request (bulk )?is not fulfillable|not enough (slots|resources)"),
-)  # fmt: skip
+    _row(
+        "resources", message=r"required resources|insufficient number of network buffers|not enough (slots|resources)"
+    ),
+    _row("resources", message=r"slot request (bulk )?is not fulfillable"),
+)
 
 SCENARIOS = (*dict.fromkeys(scenario for scenario, _, _ in CATALOGUE), USER_CODE, OTHER)

@@ -40,7 +40,11 @@ def _of_job(job: Job) -> Iterator[str]:
     strategy, settings = job.restart_strategy, job.checkpoint_settings
     if strategy is not None and strategy.kind == "none":
         yield "no_restart_strategy"
-    if strategy is not None and strategy.kind == "fixed-delay" and (strategy.attempts or _FEW_ATTEMPTS + 1) <= _FEW_ATTEMPTS:
+    if (
+        strategy is not None
+        and strategy.kind == "fixed-delay"
+        and (strategy.attempts or _FEW_ATTEMPTS + 1) <= _FEW_ATTEMPTS
+    ):
         yield "few_restart_attempts"
     if settings is None:
         return
@@ -90,7 +94,7 @@ SIGNAL = Signal(
         Part.CHECKPOINT_SETTINGS,
         Part.CHECKPOINTS,
         Part.CONFIGURATION,
-        Part.LOCATIONS,
+        Part.HOSTS,
     ),
     derive=derive,
 )

@@ -55,10 +55,10 @@ _WINDOW = 3600.0
 
 
 class _Count(NamedTuple):
-    """restarts: all that were seen. flink: what Flink said by then, under one JobManager; None where it said nothing."""
+    """restarts: all that were seen. flink: what Flink said by then, which begins anew with each JobManager."""
 
     restarts: int
-    flink: int | None
+    flink: int
 
 
 _TOTAL = Track("restarts_total", most=512)
@@ -88,7 +88,7 @@ def _count(job: Job, past: Past) -> Iterator[Note]:
     if flink is None:
         return
     started_at, seen = last.tick[0], last.value  # type: ignore[index]  # ticks of this track are made here
-    since = flink if job.started_at != started_at or flink < (seen.flink or 0) else flink - (seen.flink or 0)
+    since = flink if job.started_at != started_at or flink < seen.flink else flink - seen.flink
     yield Note(_TOTAL, Point(job.now, _Count(seen.restarts + since, flink), tick=(job.started_at, flink)))
 
 

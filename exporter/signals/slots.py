@@ -18,7 +18,7 @@ LOSSES = Family(
 TOLERANCE = Family(
     name="flink_health_cluster_taskmanager_loss_tolerance",
     help="How many of the fullest TaskManagers may vanish with all running tasks still finding slots.",
-    formula="most k for which the slots used on the k fullest fit into the free slots of the others; absent without one",
+    formula="most k for which what the k fullest use fits into the free slots of the others; absent without any",
 )
 
 _ROSTER = Track("slots_roster", most=1)

@@ -53,7 +53,9 @@ LATE_DROPPED = Family(
 )
 
 _WINDOW = 60.0
-_TRACKS = {raw: Track(f"throughput_{raw.name}", most=64, span=_WINDOW, least=2) for raw in (RECORDS_IN, RECORDS_OUT, BUSY)}
+_TRACKS = {
+    raw: Track(f"throughput_{raw.name}", most=64, span=_WINDOW, least=2) for raw in (RECORDS_IN, RECORDS_OUT, BUSY)
+}
 _LATE = Track("throughput_late", most=64, span=_WINDOW, least=2)
 _PACE = Track("throughput_pace", most=256, span=3600.0, least=2)
 
