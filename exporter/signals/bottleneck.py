@@ -35,8 +35,8 @@ BOTTLENECK = Family(
     help="Marks the task that holds the job back, and why; its victims are not marked.",
     formula="1 on a task that is backpressured less than 0.5 of the time while a task before it is so more and no "
     "other after that one is busier, or that is busy 0.9 or more (a source: idle less than 0.1); over 60 s. The first "
-    "reason that holds: skew (busiest subtask 1.5 times the mean), gc (its TaskManagers collect 0.3 s/s), source, sink, "
-    "external_wait (its TaskManagers use less than half of the processor time that it is busy), saturated",
+    "reason that holds: skew (busiest subtask 1.5 times the mean), gc (its TaskManagers collect 0.3 s/s), source, "
+    "sink, external_wait (its TaskManagers use less than half of the processor time that it is busy), saturated",
     labels=("reason",),
 )
 
