@@ -20,7 +20,6 @@ from exporter.flink.errors import Unauthorized
 from exporter.flink.fetch import Gate
 from exporter.flink.rest import Rest
 from exporter.flink.scrape import Scraper
-from exporter.model import Raw
 from exporter.publish import http
 from exporter.publish.exposition import Page, Section, page, render
 from exporter.signals import SIGNALS
@@ -161,8 +160,7 @@ class App:
             body_limit=settings.limits.body_bytes,
             seen=self._seen(cluster.name, "reporter"),
         )
-        raws = [need for need in needs if isinstance(need, Raw)]
-        endpoints = Endpoints(reporters, raws) if cluster.reporter.mode == "auto" else None
+        endpoints = Endpoints(reporters) if cluster.reporter.mode == "auto" else None
         return Watch(
             cluster.name,
             Scraper(cluster.name, rest, endpoints, tuple(needs), ports=cluster.reporter.ports),

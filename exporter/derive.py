@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -50,6 +50,9 @@ def entities(cluster: Cluster) -> Iterator[Entity]:
         for vertex in job.vertices:
             of_vertex = (*of_job, vertex.id, shown(vertex.name))
             yield Entity(vertex, ("vertex", job.id, vertex.id), of_vertex, job.id)
+            for source in vertex.sources:
+                key = ("source", job.id, vertex.id, source.name)
+                yield Entity(source, key, (*of_vertex, shown(source.name)), job.id)
 
 
 def derive(cluster: Cluster, signals: Sequence[Signal], history: History, now: float) -> Derived:
@@ -60,12 +63,13 @@ def derive(cluster: Cluster, signals: Sequence[Signal], history: History, now: f
     else:
         # What it ran may still run when it answers again; its JobManager may be another process by then.
         history.forget(_JOBMANAGER)
+    identities = {id(entity.value): entity.identity for entity in present}
     rows: list[Row] = []
     failures: dict[str, Exception] = {}
     on_demand: set[tuple[str, Part]] = set()
     for signal in signals:
         try:
-            mine, wanted = _ask(signal, present, history, now)
+            mine, wanted = _ask(signal, present, identities, history, now)
         except Exception as error:  # whatever a signal does wrong is its own loss, and is told
             failures[signal.name] = error
         else:
@@ -75,7 +79,7 @@ def derive(cluster: Cluster, signals: Sequence[Signal], history: History, now: f
 
 
 def _ask(
-    signal: Signal, present: Sequence[Entity], history: History, now: float
+    signal: Signal, present: Sequence[Entity], identities: Mapping[int, tuple[str, ...]], history: History, now: float
 ) -> tuple[list[Row], set[tuple[str, Part]]]:
     rows: list[Row] = []
     wanted: set[tuple[str, Part]] = set()
@@ -85,17 +89,19 @@ def _ask(
         past = history.past(entity.key)
         for track, point in list(signal.remember(entity.value, past, now)):
             history.note(entity.key, track, point)
-        rows += _rows(signal, entity, past, now)
+        rows += _rows(signal, entity, identities, past, now)
         if entity.job is not None:
             wanted |= {(entity.job, part) for part, asks in signal.on_demand.items() if asks(entity.value, past, now)}
     return rows + _rolled_up(signal, rows), wanted
 
 
-def _rows(signal: Signal, entity: Entity, past: Past, now: float) -> Iterator[Row]:
-    for family, value, labels in signal.derive(entity.value, past, now):
+def _rows(
+    signal: Signal, entity: Entity, identities: Mapping[int, tuple[str, ...]], past: Past, now: float
+) -> Iterator[Row]:
+    for family, value, labels, of in signal.derive(entity.value, past, now):
         if family not in signal.families:
             raise FamilyError(f"{signal.name} does not declare {family.name}")
-        yield Row(family, entity.identity + labels, value)
+        yield Row(family, (entity.identity if of is None else identities[id(of)]) + labels, value)
 
 
 def _rolled_up(signal: Signal, rows: Sequence[Row]) -> list[Row]:

@@ -100,13 +100,16 @@ class Family:
         """Identity labels first, then the family's own: the order of a published row's label values."""
         return IDENTITY[self.entity] + self.labels
 
-    def sample(self, value: float, **labels: str) -> Sample:
-        """A sample without its identity. Raises FamilyError on a value that is not finite or on wrong labels."""
+    def sample(self, value: float, *, of: object = None, **labels: str) -> Sample:
+        """A sample without its identity. Raises FamilyError on a value that is not finite or on wrong labels.
+
+        of: the entity that it is about, where that is not the one its signal was asked about.
+        """
         if not math.isfinite(value):
             raise FamilyError(f"{self.name}: {value} is not a value: what is unknown is absent")
         if tuple(labels) != self.labels and set(labels) != set(self.labels):
             raise FamilyError(f"{self.name}: expected the labels {self.labels}, got {tuple(labels)}")
-        return Sample(self, float(value), tuple(labels[label] for label in self.labels))
+        return Sample(self, float(value), tuple(labels[label] for label in self.labels), of)
 
 
 class Sample(NamedTuple):
@@ -115,6 +118,7 @@ class Sample(NamedTuple):
     family: Family
     value: float
     labels: tuple[str, ...]
+    of: object = None
 
 
 class Row(NamedTuple):

@@ -18,13 +18,14 @@ Column: TypeAlias = "array[float]"
 
 
 class Scope(StrEnum):
-    """Where Flink registers a metric."""
+    """Where Flink registers a metric; `partition` is that of a topic, inside a Kafka source's operator."""
 
     JOBMANAGER = "jobmanager"
     TASKMANAGER = "taskmanager"
     JOB = "job"
     TASK = "task"
     OPERATOR = "operator"
+    PARTITION = "partition"
 
 
 class Raw(NamedTuple):
@@ -35,8 +36,12 @@ class Raw(NamedTuple):
 
 
 class Part(Enum):
-    """A reply of REST beyond the overview that a signal may need, and the attribute of `Job` that it fills."""
+    """A reply of REST beyond the overview that a signal may need, and the attribute of the model that it fills."""
 
+    CONFIGURATION = "configuration"
+    FAILURES = "failures"
+    RESTART_STRATEGY = "restart_strategy"
+    HOSTS = "hosts"
     CHECKPOINTS = "checkpoints"
     CHECKPOINT_SETTINGS = "checkpoint_settings"
     CHECKPOINT_PHASES = "checkpoint_phases"
@@ -84,11 +89,71 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSettings:
-    """`interval` is None where periodic checkpoints are off."""
+    """`interval` is None where periodic checkpoints are off.
+
+    retained: whether the last checkpoint outlives a cancelled job. backend: the state backend's class, as Flink says.
+    """
 
     interval: float | None
     timeout: float
     tolerable_failures: int
+    retained: bool | None = None
+    backend: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One root failure in a job's exception history.
+
+    name: the class of the outermost exception. trace: the stack trace, causes included. task: None where no single
+    task failed. labels: what Flink's failure enrichers say of it.
+    """
+
+    at: float
+    name: str
+    trace: str
+    task: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """A job's exception history, oldest first. truncated: whether Flink kept no more than that."""
+
+    entries: tuple[Failure, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartStrategy:
+    """How a job is restarted, with the cluster's default resolved.
+
+    kind: `exponential-delay, failure-rate, fixed-delay, none`.
+    attempts: of fixed-delay, the restarts there are in all; of failure-rate, the failures allowed an interval; of
+    exponential-delay, the failures allowed before the backoff resets. None: without end.
+    delay: before a restart; of exponential-delay, before the first. Durations in seconds.
+    configured: whether someone chose it.
+    """
+
+    kind: str
+    attempts: int | None = None
+    interval: float | None = None
+    delay: float = 0.0
+    longest_delay: float | None = None
+    multiplier: float | None = None
+    reset_after: float | None = None
+    configured: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source operator of a vertex that runs. partitions: readings of the partitions of a Kafka source, by name."""
+
+    name: str
+    epoch: float | None
+    read_at: float
+    readings: Mapping[Raw, Column] = field(default_factory=dict)
+    partitions: Mapping[str, Mapping[Raw, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +163,8 @@ class Vertex:
     inputs: ids of the vertices that it reads from; empty for a source.
     outputs: ids of the vertices that read from it.
     epoch: when its job last became RUNNING; counters began anew then.
-    read_at: when its columns were read. operators: columns by operator name.
+    read_at: when its columns were read. operators: columns by operator name. sources: those of its operators that read
+    from outside. hosts: the TaskManagers that it runs on.
     """
 
     id: str
@@ -111,6 +177,8 @@ class Vertex:
     read_at: float = 0.0
     readings: Mapping[Raw, Column] = field(default_factory=dict)
     operators: Mapping[str, Mapping[Raw, Column]] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+    hosts: tuple[TaskManager, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +199,8 @@ class Job:
     epoch: float | None = None
     vertices: tuple[Vertex, ...] = ()
     readings: Mapping[Raw, float] = field(default_factory=dict)
+    failures: Failures | None = None
+    restart_strategy: RestartStrategy | None = None
     checkpoints: Checkpoints | None = None
     checkpoint_settings: CheckpointSettings | None = None
     checkpoint_phases: Mapping[str, Mapping[str, float]] | None = None
@@ -164,7 +234,8 @@ class JobManager:
 class Cluster:
     """One cluster at `taken_at` (the exporter's clock). A cluster that did not answer has a state and nothing else.
 
-    metrics_age: how old the JobManager's own metric store was when it was read.
+    metrics_age: how old the JobManager's own metric store was when it was read. configuration: the JobManager's.
+    has_reporter: whether that names a Prometheus reporter.
     """
 
     name: str
@@ -175,6 +246,8 @@ class Cluster:
     slots: int | None = None
     slots_free: int | None = None
     metrics_age: float | None = None
+    configuration: Mapping[str, str] | None = None
+    has_reporter: bool | None = None
     jobmanager: JobManager | None = None
     taskmanagers: tuple[TaskManager, ...] | None = None
     jobs: tuple[Job, ...] | None = None

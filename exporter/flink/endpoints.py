@@ -64,9 +64,9 @@ class Gathered:
 class Endpoints:
     """The reporters of one cluster's TaskManagers, as far as they are known."""
 
-    def __init__(self, gate: Gate, raws: Sequence[Raw]) -> None:
+    def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._raws = raws
+        self._raws: frozenset[Raw] = frozenset()
         self._known: dict[str, Endpoint] = {}
         self._pauses: dict[str, tuple[float, float]] = {}  # by host: until when, and how long it was
 
@@ -75,8 +75,12 @@ class Endpoints:
         """How many TaskManagers have a known reporter."""
         return len(self._known)
 
-    async def read(self, taskmanagers: Iterable[TaskManager], candidates: Sequence[int], now: float) -> Gathered:
+    async def read(
+        self, taskmanagers: Iterable[TaskManager], candidates: Sequence[int], raws: Iterable[Raw], now: float
+    ) -> Gathered:
         """Scrapes all that is known and looks, for a while, for the rest. Never raises FlinkError."""
+        if self._raws != frozenset(raws):
+            self._raws, self._known = frozenset(raws), {}
         hosts = {plain(taskmanager.id): taskmanager.host for taskmanager in taskmanagers}
         self._known = {
             tm: endpoint

@@ -7,7 +7,9 @@ no reporter has at all is asked once of REST, and again only after a restart if 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+import re
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from exporter.flink.errors import FlinkError, NotFound
@@ -15,24 +17,36 @@ from exporter.flink.readings import Address, Cells, operators_by_vertex, plain, 
 from exporter.flink.rest import Rest
 from exporter.model import Job, Raw, Scope, TaskManager, Vertex
 
+_PARTITION = re.compile(
+    r"\d+\.(?P<operator>.+)\.KafkaSourceReader\.topic\.(?P<topic>.+)\.partition\.(?P<partition>\d+)\.(?P<metric>\w+)"
+)
+
+# How long a list of metric names is believed.
+_NAMES_LAST = 60.0
+
 
 class Filler:
     """Fills the gaps in one cluster's cells, cycle after cycle, remembering what does not exist."""
 
-    def __init__(self, rest: Rest, raws: Iterable[Raw]) -> None:
+    def __init__(self, rest: Rest) -> None:
         self._rest = rest
-        self._raws: dict[Scope, list[Raw]] = {scope: [] for scope in Scope}
-        for raw in raws:
-            self._raws[raw.scope].append(raw)
-        self._subtask_raws = self._raws[Scope.TASK] + self._raws[Scope.OPERATOR]
+        self._raws: dict[Scope, list[Raw]] = {}
         # By job and vertex, and with the epoch they are true for: what is nowhere, and what there is.
         self._absent: dict[tuple[str, str, Raw], float | None] = {}
-        self._names: dict[tuple[str, str], tuple[float | None, tuple[str, ...]]] = {}
+        self._names: dict[tuple[str, str, str], tuple[float | None, float, tuple[str, ...]]] = {}
 
     async def fill(
-        self, cells: Cells, jobs: Sequence[Job], taskmanagers: Sequence[TaskManager], read: frozenset[str]
+        self,
+        cells: Cells,
+        jobs: Sequence[Job],
+        taskmanagers: Sequence[TaskManager],
+        read: frozenset[str],
+        raws: Iterable[Raw],
     ) -> list[FlinkError]:
-        """Adds to `cells` what they lack. read: plain ids of the TaskManagers whose reporters answered."""
+        """Adds to `cells` what they lack of `raws`. read: plain ids of the TaskManagers whose reporters answered."""
+        self._raws = {scope: [] for scope in Scope}
+        for raw in raws:
+            self._raws[raw.scope].append(raw)
         self._forget_all_but(jobs)
         operators = operators_by_vertex(cells)
         asks: list[Coroutine[Any, Any, None]] = [self._jobmanager(cells)]
@@ -57,7 +71,7 @@ class Filler:
     def _forget_all_but(self, jobs: Sequence[Job]) -> None:
         epochs = {(job.id, vertex.id): vertex.epoch for job in jobs for vertex in job.vertices}
         self._absent = {key: epoch for key, epoch in self._absent.items() if epochs.get(key[:2], -1.0) == epoch}
-        self._names = {key: known for key, known in self._names.items() if epochs.get(key, -1.0) == known[0]}
+        self._names = {key: known for key, known in self._names.items() if epochs.get(key[:2], -1.0) == known[0]}
 
     async def _jobmanager(self, cells: Cells) -> None:
         raws = self._raws[Scope.JOBMANAGER]
@@ -76,16 +90,18 @@ class Filler:
 
     async def _vertex(self, cells: Cells, job: str, vertex: Vertex, operators: frozenset[str]) -> None:
         """Asks for single subtasks: one NaN would lose an aggregate, and the hottest subtask is not in it."""
-        raws = [raw for raw in self._subtask_raws if (job, vertex.id, raw) not in self._absent]
+        scopes = (Scope.TASK, Scope.OPERATOR, Scope.PARTITION)
+        known = [raw for scope in scopes for raw in self._raws[scope]]
+        raws = [raw for raw in known if (job, vertex.id, raw) not in self._absent]
         told = {raw: _told(cells, raw, job, vertex.id, operators) for raw in raws}
         covered = set().union(*told.values())
         wanted: dict[str, tuple[Address, int]] = {}
         for raw in raws:
-            missing = [index for index in range(vertex.parallelism) if index not in (covered if told[raw] else ())]
-            for operator in await self._operators_with(raw, job, vertex) if missing else ():
-                owner = (job, vertex.id, plain(operator)) if operator else (job, vertex.id)
-                name = f"{operator}.{raw.name}" if operator else raw.name
-                wanted |= {f"{index}.{name}": (Address(raw, owner), index) for index in missing}
+            # Of an operator's metrics, of which most operators lack most, the reporter is believed to tell all.
+            read = covered if told[raw] or raw.scope is not Scope.TASK else frozenset()
+            missing = [index for index in range(vertex.parallelism) if index not in read]
+            if missing:
+                wanted |= await self._names_of(raw, job, vertex, missing)
         values = await self._rest.subtask_metrics(job, vertex.id, wanted) if wanted else {}
         answered = set()
         for name, (address, index) in wanted.items():
@@ -96,22 +112,60 @@ class Filler:
         # An empty answer says nothing: the store may just have been emptied. One that lacks a metric only, does.
         if values or covered:
             self._absent |= {
-                (job, vertex.id, raw): vertex.epoch for raw in raws if not told[raw] and raw not in answered
+                (job, vertex.id, raw): vertex.epoch
+                for raw in raws
+                if raw.scope is Scope.TASK and not told[raw] and raw not in answered
             }
 
-    async def _operators_with(self, raw: Raw, job: str, vertex: Vertex) -> tuple[str, ...]:
-        """The operators of a vertex that have a metric, as REST spells them; `""` alone for a metric of the task."""
+    async def _names_of(
+        self, raw: Raw, job: str, vertex: Vertex, subtasks: Sequence[int]
+    ) -> dict[str, tuple[Address, int]]:
+        """What REST calls a metric of these subtasks, and where each reading goes."""
+        here = (job, vertex.id)
         if raw.scope is Scope.TASK:
-            return ("",)
-        if (job, vertex.id) not in self._names:
-            self._names[job, vertex.id] = vertex.epoch, await self._rest.subtask_metric_names(job, vertex.id)
-        suffix = "." + raw.name
-        return tuple(name.removesuffix(suffix) for name in self._names[job, vertex.id][1] if name.endswith(suffix))
+            return {f"{index}.{raw.name}": (Address(raw, here), index) for index in subtasks}
+        if raw.scope is Scope.PARTITION:
+            return await self._partitions(raw, job, vertex)
+        names = await self._known((*here, ""), vertex, lambda: self._rest.subtask_metric_names(job, vertex.id))
+        operators = [name.removesuffix("." + raw.name) for name in names if name.endswith("." + raw.name)]
+        return {
+            f"{index}.{operator}.{raw.name}": (Address(raw, (*here, plain(operator))), index)
+            for operator in operators
+            for index in subtasks
+        }
+
+    async def _partitions(self, raw: Raw, job: str, vertex: Vertex) -> dict[str, tuple[Address, int]]:
+        """Which subtask has which partition is told by the long list of names only: asked where there are any."""
+        here = (job, vertex.id)
+        names = await self._known((*here, ""), vertex, lambda: self._rest.subtask_metric_names(job, vertex.id))
+        if not any(_PARTITION.fullmatch("0." + name) for name in names):
+            return {}
+        names = await self._known((*here, "all"), vertex, lambda: self._rest.vertex_metric_names(job, vertex.id))
+        found = [_PARTITION.fullmatch(name) for name in names]
+        return {
+            match[0]: (
+                Address(raw, (*here, plain(match["operator"]), f"{plain(match['topic'])}-{match['partition']}")),
+                0,
+            )
+            for match in found
+            if match and match["metric"] == raw.name
+        }
+
+    async def _known(
+        self, key: tuple[str, str, str], vertex: Vertex, ask: Callable[[], Coroutine[Any, Any, tuple[str, ...]]]
+    ) -> tuple[str, ...]:
+        """Names that there are, asked now and then: a source has some of them from its first record on only."""
+        known = self._names.get(key)
+        if known is None or time.monotonic() - known[1] > _NAMES_LAST:
+            self._names[key] = known = (vertex.epoch, time.monotonic(), await ask())
+        return known[2]
 
 
 def _told(cells: Cells, raw: Raw, job: str, vertex: str, operators: Iterable[str]) -> set[int]:
     """Which subtasks have been read, of any operator."""
-    owners = [(job, vertex)] if raw.scope is Scope.TASK else [(job, vertex, operator) for operator in operators]
+    owners: list[tuple[str, ...]] = [(job, vertex)]
+    if raw.scope is not Scope.TASK:
+        owners = [(job, vertex, operator) for operator in operators]
     return {index for owner in owners for index in cells.get(Address(raw, owner), ())}
 
 

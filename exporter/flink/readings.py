@@ -1,8 +1,8 @@
 """Where single readings are gathered before they become columns: one place for both ways of reading Flink.
 
 An address is a raw metric and its owner; the owner of a JobManager's reading is `()`, of a TaskManager's `(tm,)`, of a
-job's `(job,)`, of a task's `(job, vertex)` and of an operator's `(job, vertex, operator)`. A cell is a value of one
-subtask; readings that have no subtask stand in cell 0.
+job's `(job,)`, of a task's `(job, vertex)`, of an operator's `(job, vertex, operator)`, and of a Kafka partition's
+`(job, vertex, operator, partition)`. A cell is a value of one subtask; readings without subtask stand in cell 0.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def reading(raw: Raw, value: float) -> float | None:
         if value <= _NO_WATERMARK_YET:
             return float("-inf")
         return float("inf") if value >= _INPUT_ENDED else value / 1000
-    if value == -1 and raw.name.endswith(".Max"):
-        return None  # the JVM gives no maximum
+    if value < 0 and raw.name.endswith((".Max", "Offset")):
+        return None  # the JVM gives no maximum; nothing was read, or committed, yet
     return value
 
 
@@ -55,7 +55,7 @@ def operators_by_vertex(cells: Cells) -> dict[tuple[str, ...], frozenset[str]]:
     """The operators that have readings, by (job, vertex)."""
     found: dict[tuple[str, ...], set[str]] = {}
     for address in cells:
-        if address.raw.scope is Scope.OPERATOR:
+        if address.raw.scope in (Scope.OPERATOR, Scope.PARTITION):
             found.setdefault(address.owner[:2], set()).add(address.owner[2])
     return {vertex: frozenset(operators) for vertex, operators in found.items()}
 
@@ -73,3 +73,21 @@ def scalars(cells: Cells, raws: Iterable[Raw], owner: tuple[str, ...]) -> dict[R
     """The readings of an owner that has no subtasks."""
     found = {raw: cells.get(Address(raw, owner), {}).get(0) for raw in raws}
     return {raw: value for raw, value in found.items() if value is not None}
+
+
+def summed(cells: Cells, raw: Raw, parts: Iterable[Raw], owners: Iterable[tuple[str, ...]]) -> None:
+    """Puts a reading of several metrics, which Flink names one by one, in place of them: their sum."""
+    parts = list(parts)
+    for owner in owners:
+        found = [cells[Address(part, owner)][0] for part in parts if Address(part, owner) in cells]
+        if found:
+            cells[Address(raw, owner)] = {0: sum(found)}
+
+
+def partitions_by_operator(cells: Cells) -> dict[tuple[str, ...], dict[str, dict[Raw, float]]]:
+    """The readings of Kafka partitions, by (job, vertex, operator) and partition."""
+    found: dict[tuple[str, ...], dict[str, dict[Raw, float]]] = {}
+    for address, values in cells.items():
+        if address.raw.scope is Scope.PARTITION and 0 in values:
+            found.setdefault(address.owner[:3], {}).setdefault(address.owner[3], {})[address.raw] = values[0]
+    return found

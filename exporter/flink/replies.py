@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
-from exporter.model import Checkpoint, Checkpoints, CheckpointSettings, TaskManager
+from exporter.model import Checkpoint, Checkpoints, CheckpointSettings, Failure, Failures, TaskManager
 
 # Flink's Long.MAX_VALUE as the interval says that periodic checkpoints are off.
 _NO_INTERVAL_MS = 9.2e18
@@ -214,7 +214,52 @@ def checkpoint_settings(reply: Any) -> CheckpointSettings:
         interval=None if interval >= _NO_INTERVAL_MS else interval / 1000,
         timeout=reply["timeout"] / 1000,
         tolerable_failures=int(reply.get("tolerable_failed_checkpoints", 0)),
+        retained=_retained(reply.get("externalization") or {}),
+        backend=reply.get("state_backend"),
     )
+
+
+def _retained(externalization: Mapping[str, Any]) -> bool | None:
+    if "enabled" not in externalization:
+        return None
+    return bool(externalization["enabled"]) and not externalization.get("delete_on_cancellation", False)
+
+
+# No trace is needed to its last frame, and an exception's message may be a whole record.
+_LONGEST_TRACE = 32_768
+
+
+@_strict
+def failures(reply: Any) -> Failures:
+    """`/jobs/:id/exceptions`"""
+    history = reply.get("exceptionHistory") or {}
+    # Flink gives the newest first.
+    return Failures(
+        entries=tuple(_failure(entry) for entry in reversed(history.get("entries") or ())),
+        truncated=bool(history.get("truncated", False)),
+    )
+
+
+def _failure(entry: Mapping[str, Any]) -> Failure:
+    return Failure(
+        at=entry["timestamp"] / 1000,
+        name=entry["exceptionName"],
+        trace=(entry.get("stacktrace") or "")[:_LONGEST_TRACE],
+        task=entry.get("taskName"),
+        labels=dict(entry.get("failureLabels") or {}),
+    )
+
+
+@_strict
+def restart_prose(reply: Any) -> str | None:
+    """`/jobs/:id/config`: what Flink says of the restart strategy"""
+    return (reply.get("execution-config") or {}).get("restart-strategy")
+
+
+@_strict
+def hosts(reply: Any) -> frozenset[str]:
+    """`/jobs/:id/vertices/:vertex/taskmanagers`: ids of the TaskManagers"""
+    return frozenset(tm["taskmanager-id"] for tm in reply["taskmanagers"] if tm.get("taskmanager-id"))
 
 
 @_strict

@@ -24,16 +24,18 @@ _PREFIX = {
     Scope.JOB: "flink_jobmanager_job_",
     Scope.TASK: "flink_taskmanager_job_task_",
     Scope.OPERATOR: "flink_taskmanager_job_task_operator_",
+    Scope.PARTITION: "flink_taskmanager_job_task_operator_KafkaSourceReader_topic_partition_",
 }
 
 # The scopes that live in a TaskManager's process, and so in its reporter.
-IN_TASKMANAGERS = frozenset({Scope.TASKMANAGER, Scope.TASK, Scope.OPERATOR})
+IN_TASKMANAGERS = frozenset({Scope.TASKMANAGER, Scope.TASK, Scope.OPERATOR, Scope.PARTITION})
 
 # The labels that tell the owner, by scope; `subtask_index` tells the cell.
 _OWNER_LABELS = {
     Scope.TASKMANAGER: ("tm_id",),
     Scope.TASK: ("job_id", "task_id"),
     Scope.OPERATOR: ("job_id", "task_id", "operator_name"),
+    Scope.PARTITION: ("job_id", "task_id", "operator_name", "topic", "partition"),
 }
 
 _SERIES = re.compile(rb'([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[a-zA-Z_][a-zA-Z0-9_]*="[^"\\]*",?)*)\}')
@@ -146,8 +148,11 @@ class Lines:
             return None
         taskmanager = plain(labels["tm_id"]) if "tm_id" in labels else None
         try:
-            cell = 0 if raw.scope is Scope.TASKMANAGER else int(labels["subtask_index"])
+            # A partition belongs to one subtask at a time, and may move to another.
+            cell = 0 if raw.scope in (Scope.TASKMANAGER, Scope.PARTITION) else int(labels["subtask_index"])
             owner = tuple(plain(labels[label]) for label in _OWNER_LABELS[raw.scope])
+            if raw.scope is Scope.PARTITION:
+                owner = (*owner[:3], "-".join(owner[3:]))
         except (KeyError, ValueError):
             if raw.scope is not Scope.TASKMANAGER:
                 return None  # an owner that cannot be told: `metrics.reporter.*.scope.variables.excludes` took it away

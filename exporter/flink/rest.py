@@ -10,7 +10,7 @@ from urllib.parse import quote
 from exporter.flink import replies
 from exporter.flink.errors import Invalid
 from exporter.flink.fetch import Gate
-from exporter.model import Checkpoints, CheckpointSettings, TaskManager
+from exporter.model import Checkpoints, CheckpointSettings, Failures, TaskManager
 
 # Flink's HTTP server refuses a request line of 4,096 bytes and more; the rest of the line needs its share.
 _REQUEST_LINE = 4000
@@ -56,6 +56,15 @@ class Rest:
     async def checkpoint_settings(self, job: str) -> CheckpointSettings:
         return await self._ask(f"/jobs/{job}/checkpoints/config", replies.checkpoint_settings)
 
+    async def failures(self, job: str) -> Failures:
+        return await self._ask(f"/jobs/{job}/exceptions", replies.failures)
+
+    async def restart_prose(self, job: str) -> str | None:
+        return await self._ask(f"/jobs/{job}/config", replies.restart_prose)
+
+    async def hosts(self, job: str, vertex: str) -> frozenset[str]:
+        return await self._ask(f"/jobs/{job}/vertices/{vertex}/taskmanagers", replies.hosts)
+
     async def slowest_vertex(self, job: str, checkpoint: int) -> str | None:
         return await self._ask(f"/jobs/{job}/checkpoints/details/{checkpoint}", replies.slowest_vertex)
 
@@ -68,6 +77,16 @@ class Rest:
     async def prime(self) -> None:
         """Has the JobManager refresh its metric store, which it does only when asked, and after it answered."""
         await self._ask(f"/jobmanager/metrics?get={_PRIMER}", replies.metrics)
+
+    async def jobmanager_metric_names(self) -> tuple[str, ...]:
+        return await self._ask("/jobmanager/metrics", replies.metric_names)
+
+    async def taskmanager_metric_names(self, taskmanager: str) -> tuple[str, ...]:
+        return await self._ask(f"/taskmanagers/{quote(taskmanager, safe='')}/metrics", replies.metric_names)
+
+    async def vertex_metric_names(self, job: str, vertex: str) -> tuple[str, ...]:
+        """The metrics of a vertex, with subtask: `0.Source__orders.numRecordsOut`. A long reply."""
+        return await self._ask(f"/jobs/{job}/vertices/{vertex}/metrics", replies.metric_names)
 
     async def subtask_metric_names(self, job: str, vertex: str) -> tuple[str, ...]:
         """The metrics of a vertex, without subtask: `Source__orders.numRecordsOut`, `numRecordsIn`."""

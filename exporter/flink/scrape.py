@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from exporter.flink.endpoints import Endpoints, Gathered, reporter_ports
-from exporter.flink.errors import FlinkError, NotFound
+from exporter.flink.errors import FlinkError
 from exporter.flink.fill import Filler
-from exporter.flink.readings import Address, Cells, column, operators_by_vertex, plain, scalars
-from exporter.flink.replies import JobLine, VertexLine
+from exporter.flink.jobs import Jobs, Surroundings, running_vertices
+from exporter.flink.readings import Address, Cells, column, operators_by_vertex, partitions_by_operator, plain, scalars
 from exporter.flink.rest import Rest
+from exporter.flink.wildcards import Wildcards
 from exporter.model import (
-    TERMINAL,
-    CheckpointSettings,
     Cluster,
     ClusterState,
+    Column,
     Job,
     JobManager,
     Part,
     Raw,
     Scope,
+    Source,
     TaskManager,
     Vertex,
 )
@@ -34,12 +35,13 @@ _REFRESH = 1.0
 # How long its configuration is believed.
 _CONFIGURATION_LASTS = 300.0
 
-T = TypeVar("T")
+# How the names of source operators begin, made plain. To Flink they begin with `Source:`.
+_SOURCE = "Source_"
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """A snapshot and what could not be read for it. reporters: TaskManagers by `read, found, lost`."""
+    """A snapshot, what failed on the way to it, and how many TaskManagers were read through their reporters."""
 
     cluster: Cluster
     errors: tuple[FlinkError, ...] = ()
@@ -72,40 +74,44 @@ class Scraper:
         self._ports = ports
         self._clock = clock
         self._refresh = refresh
-        self._filler = Filler(rest, self._raws)
-        self._found_ports: tuple[float, Sequence[int]] | None = None
-        self._settings: dict[tuple[str, float], CheckpointSettings] = {}
-        self._errors: list[FlinkError] = []
+        self._jobs = Jobs(rest, self._parts, clock)
+        self._wildcards = Wildcards(rest, self._raws)
+        self._filler = Filler(rest)
+        self._configuration: tuple[float, Mapping[str, str]] | None = None
 
     async def scrape(self, on_demand: Collection[tuple[str, Part]] = ()) -> Scrape:
         """Never raises FlinkError: a cluster that does not answer is a Cluster with a state and nothing else.
 
         on_demand: parts that are read this once, by job.
         """
-        self._errors = []
+        self._jobs.errors = []
         began = self._clock()
         try:
             overview, lines, taskmanagers, _ = await _together(
                 self._rest.overview(), self._rest.jobs(), self._rest.taskmanagers(), self._rest.prime()
             )
         except FlinkError as error:
-            self._found_ports = None
+            self._configuration = None
             return Scrape(Cluster(name=self._name, state=error.state, taken_at=began), (error,))
         primed = self._clock()
-        alive = {(line.id, line.started_at) for line in lines}
-        self._settings = {key: settings for key, settings in self._settings.items() if key in alive}
+        configuration = await self._read_configuration()
+        around = Surroundings(taskmanagers, configuration, overview.version)
+        raws = await self._jobs.or_nothing(self._wildcards.expanded(taskmanagers)) or self._wildcards.plain_raws
         jobs, gathered = await _together(
-            _all(self._job(line, on_demand) for line in lines), self._from_reporters(taskmanagers)
+            self._jobs.read(lines, around, on_demand), self._from_reporters(taskmanagers, configuration, raws)
         )
         reporters_read_at = self._clock()
         cells = gathered.cells
         await asyncio.sleep(max(0.0, primed + self._refresh - self._clock()))
-        self._errors += await self._filler.fill(
-            cells, [job for job in jobs if not job.terminal], taskmanagers, gathered.read
-        )
-        refreshed_at = await self._store_refreshed_at(jobs)
+        alive = [job for job in jobs if not job.terminal]
+        errors = await self._filler.fill(cells, alive, taskmanagers, gathered.read, raws)
+        self._wildcards.join(cells, taskmanagers)
+        refreshed_at = await self._store_refreshed_at(alive)
         now = self._clock()
-        store_read_at = now if refreshed_at is None else min(now, refreshed_at)
+        read_at = now if refreshed_at is None else min(now, refreshed_at)
+        tms = {
+            tm.id: replace(tm, readings=self._scalars(cells, Scope.TASKMANAGER, plain(tm.id))) for tm in taskmanagers
+        }
         cluster = Cluster(
             name=self._name,
             state=ClusterState.UP,
@@ -115,156 +121,101 @@ class Scraper:
             slots=overview.slots,
             slots_free=overview.slots_free,
             metrics_age=None if refreshed_at is None else max(0.0, now - refreshed_at),
-            jobmanager=JobManager(readings=scalars(cells, self._of(Scope.JOBMANAGER), ())),
-            taskmanagers=tuple(
-                replace(tm, readings=scalars(cells, self._of(Scope.TASKMANAGER), (plain(tm.id),)))
-                for tm in taskmanagers
-            ),
-            jobs=self._with_readings(jobs, cells, reporters_read_at if gathered.read else store_read_at),
+            configuration=configuration,
+            has_reporter=None if configuration is None else reporter_ports(configuration) is not None,
+            jobmanager=JobManager(readings=self._scalars(cells, Scope.JOBMANAGER)),
+            taskmanagers=tuple(tms.values()),
+            jobs=self._with_readings(jobs, cells, tms, reporters_read_at if gathered.read else read_at),
         )
-        return Scrape(cluster, (*self._errors, *gathered.errors), gathered.bad_lines, len(gathered.read))
+        failed = (*self._jobs.errors, *errors, *gathered.errors)
+        return Scrape(cluster, failed, gathered.bad_lines, len(gathered.read))
 
-    # Structure
-
-    async def _job(self, line: JobLine, on_demand: Collection[tuple[str, Part]]) -> Job:
-        job = Job(id=line.id, name=line.name, state=line.state, started_at=line.started_at, now=self._clock())
-        if line.state in TERMINAL:
-            return job
-        detail = await self._or_nothing(self._rest.job(line.id))
-        if detail is None or detail.state in TERMINAL:
-            return job if detail is None else replace(job, state=detail.state)
-        checkpoints, settings = await _together(
-            self._part(Part.CHECKPOINTS, self._rest.checkpoints(line.id)),
-            self._part(Part.CHECKPOINT_SETTINGS, self._checkpoint_settings(line)),
-        )
-        job = replace(
-            job,
-            state=detail.state,
-            now=detail.now,
-            epoch=detail.epoch,
-            vertices=tuple(_vertex(vertex, detail.epoch) for vertex in detail.vertices),
-            checkpoints=checkpoints,
-            checkpoint_settings=settings,
-        )
-        if (line.id, Part.CHECKPOINT_PHASES) in on_demand:
-            job = replace(job, checkpoint_phases=await self._or_nothing(self._phases(job)))
-        return job
-
-    async def _part(self, part: Part, ask: Coroutine[Any, Any, T]) -> T | None:
-        if part not in self._parts:
-            ask.close()
+    async def _read_configuration(self) -> Mapping[str, str] | None:
+        """Asked seldom; the last answer stands while there is no newer one."""
+        for_reporters = self._endpoints is not None and self._ports is None
+        if not for_reporters and not self._parts & {Part.CONFIGURATION, Part.RESTART_STRATEGY}:
             return None
-        return await self._or_nothing(ask)
+        now = self._clock()
+        if self._configuration is None or now - self._configuration[0] > _CONFIGURATION_LASTS:
+            answer = await self._jobs.or_nothing(self._rest.configuration())
+            if answer is not None:
+                self._configuration = (now, answer)
+        return self._configuration[1] if self._configuration else None
 
-    async def _checkpoint_settings(self, line: JobLine) -> CheckpointSettings:
-        """Asked once for as long as the job lives: they are part of it."""
-        key = (line.id, line.started_at)
-        if key not in self._settings:
-            self._settings[key] = await self._rest.checkpoint_settings(line.id)
-        return self._settings[key]
-
-    async def _phases(self, job: Job) -> dict[str, dict[str, float]] | None:
-        """How long each phase of the last completed checkpoint took in the vertex that took longest."""
-        completed = [
-            checkpoint
-            for checkpoint in (job.checkpoints.history if job.checkpoints else ())
-            if checkpoint.status == "COMPLETED" and not checkpoint.savepoint
-        ]
-        if not completed:
-            return None
-        vertex = await self._rest.slowest_vertex(job.id, completed[-1].id)
-        return {vertex: await self._rest.phases(job.id, completed[-1].id, vertex)} if vertex else None
-
-    async def _or_nothing(self, ask: Coroutine[Any, Any, T]) -> T | None:
-        """The answer, or None: one failure costs itself. A thing that is gone or was never there is no failure."""
-        try:
-            return await ask
-        except NotFound:
-            return None
-        except FlinkError as error:
-            self._errors.append(error)
-            return None
-
-    # Values
-
-    async def _from_reporters(self, taskmanagers: Sequence[TaskManager]) -> Gathered:
+    async def _from_reporters(
+        self, taskmanagers: Sequence[TaskManager], configuration: Mapping[str, str] | None, raws: Sequence[Raw]
+    ) -> Gathered:
         if self._endpoints is None:
             return Gathered()
-        return await self._endpoints.read(taskmanagers, await self._reporter_ports(), self._clock())
-
-    async def _reporter_ports(self) -> Sequence[int]:
-        if self._ports is not None:
-            return self._ports
-        now = self._clock()
-        if self._found_ports is None or now - self._found_ports[0] > _CONFIGURATION_LASTS:
-            configuration = await self._or_nothing(self._rest.configuration())
-            if configuration is None:
-                return self._found_ports[1] if self._found_ports else ()
-            self._found_ports = (now, reporter_ports(configuration) or ())
-        return self._found_ports[1]
+        ports = self._ports if self._ports is not None else reporter_ports(configuration or {})
+        return await self._endpoints.read(taskmanagers, ports or (), raws, self._clock())
 
     async def _store_refreshed_at(self, jobs: Sequence[Job]) -> float | None:
         """When the JobManager's metric store was refreshed, by the exporter's clock; None where nothing can tell."""
-        running = [(vertex.parallelism, job, vertex) for job in jobs for vertex in job.vertices if vertex.running]
+        running = running_vertices(jobs)
         if not running:
             return None
-        _, job, vertex = min(running, key=lambda candidate: candidate[0])
+        job, vertex = min(running, key=lambda candidate: candidate[1].parallelism)
         asked = self._clock()
         detail, refreshed = await _together(
-            self._or_nothing(self._rest.job(job.id)),
-            self._or_nothing(self._rest.store_refreshed_at(job.id, vertex.id)),
+            self._jobs.or_nothing(self._rest.job(job.id)),
+            self._jobs.or_nothing(self._rest.store_refreshed_at(job.id, vertex.id)),
         )
         if detail is None or refreshed is None:
             return None
         by_our_clock: float = refreshed + asked - detail.now
         return by_our_clock
 
+    # Assembly
+
     def _of(self, scope: Scope) -> list[Raw]:
         return [raw for raw in self._raws if raw.scope is scope]
 
-    def _with_readings(self, jobs: Iterable[Job], cells: Cells, read_at: float) -> tuple[Job, ...]:
-        operators = operators_by_vertex(cells)
+    def _scalars(self, cells: Cells, scope: Scope, *owner: str) -> dict[Raw, float]:
+        return scalars(cells, self._of(scope), owner)
+
+    def _with_readings(
+        self, jobs: Iterable[Job], cells: Cells, tms: Mapping[str, TaskManager], read_at: float
+    ) -> tuple[Job, ...]:
+        operators, offsets = operators_by_vertex(cells), partitions_by_operator(cells)
+
+        def read(job: Job, vertex: Vertex) -> Vertex:
+            owner, length = (job.id, vertex.id), vertex.parallelism
+            columns = {
+                name: self._columns(cells, Scope.OPERATOR, (*owner, name), length)
+                for name in sorted(operators.get(owner, ()))
+            }
+            return replace(
+                vertex,
+                read_at=read_at,
+                readings=self._columns(cells, Scope.TASK, owner, length),
+                operators=columns,
+                hosts=tuple(tms[host.id] for host in vertex.hosts),
+                sources=tuple(
+                    Source(
+                        name=name,
+                        epoch=vertex.epoch,
+                        read_at=read_at,
+                        readings=readings,
+                        partitions=offsets.get((*owner, name), {}),
+                    )
+                    for name, readings in columns.items()
+                    if vertex.running and not vertex.inputs and name.startswith(_SOURCE)
+                ),
+            )
+
         return tuple(
             replace(
                 job,
-                readings=scalars(cells, self._of(Scope.JOB), (job.id,)),
-                vertices=tuple(
-                    replace(
-                        vertex,
-                        read_at=read_at,
-                        readings=self._columns(cells, Scope.TASK, (job.id, vertex.id), vertex.parallelism),
-                        operators={
-                            operator: self._columns(
-                                cells, Scope.OPERATOR, (job.id, vertex.id, operator), vertex.parallelism
-                            )
-                            for operator in sorted(operators.get((job.id, vertex.id), ()))
-                        },
-                    )
-                    for vertex in job.vertices
-                ),
+                readings=self._scalars(cells, Scope.JOB, job.id),
+                vertices=tuple(read(job, vertex) for vertex in job.vertices),
             )
             for job in jobs
         )
 
-    def _columns(self, cells: Cells, scope: Scope, owner: tuple[str, ...], length: int) -> dict[Raw, Any]:
+    def _columns(self, cells: Cells, scope: Scope, owner: tuple[str, ...], length: int) -> dict[Raw, Column]:
         found = {raw: cells.get(Address(raw, owner)) for raw in self._of(scope)}
         return {raw: column(values, length) for raw, values in found.items() if values}
-
-
-def _vertex(line: VertexLine, epoch: float | None) -> Vertex:
-    return Vertex(
-        id=line.id,
-        name=line.name,
-        parallelism=line.parallelism,
-        running=line.running,
-        inputs=line.inputs,
-        outputs=line.outputs,
-        epoch=epoch,
-    )
-
-
-async def _all(asks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    return list(await asyncio.gather(*asks))
 
 
 async def _together(*asks: Coroutine[Any, Any, Any]) -> Any:

@@ -129,8 +129,7 @@ def _blocks(groups: Iterable[_Group]) -> dict[tuple[str, ...], dict[tuple[str, .
         metric.samples = [Line("x", dict(zip(names, labels, strict=True)), 0.0) for labels in all_labels]
         _help, _type, *lines, _end = generate_latest(_Only(metric)).decode().split("\n")
         blocks[names] = {
-            labels: line.removeprefix("x").removesuffix("0.0")
-            for labels, line in zip(all_labels, lines, strict=True)
+            labels: line.removeprefix("x").removesuffix("0.0") for labels, line in zip(all_labels, lines, strict=True)
         }
     return blocks
 
