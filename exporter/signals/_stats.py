@@ -17,6 +17,11 @@ def present(column: Sequence[float]) -> list[float]:
     return [value for value in column if isfinite(value)]
 
 
+def up_to(at: float, points: Sequence[Point]) -> Sequence[Point]:
+    """The points, if the last of them was seen at this time: what was seen before says nothing of now."""
+    return points if points and points[-1].at == at else ()
+
+
 def rates(points: Sequence[Point]) -> Column | None:
     """Per second and subtask, between the first and the last of counters' columns.
 

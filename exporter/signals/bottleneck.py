@@ -11,7 +11,7 @@ from typing import NamedTuple
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Column, Job, Part, Raw, Scope, TaskManager, Vertex
-from exporter.signals._stats import present, rates
+from exporter.signals._stats import present, rates, up_to
 from exporter.signals.base import Note, Signal
 
 BUSY = Raw(Scope.TASK, "accumulateBusyTimeMs")
@@ -87,8 +87,9 @@ def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
 
 
 def _shares(past: Past, job: Job) -> dict[str, _Shares]:
-    points = past[_WORK]
-    if job.epoch is None or not points or points[-1].epoch != job.epoch:
+    running = [vertex for vertex in job.vertices if vertex.running]
+    points = up_to(running[0].read_at, past[_WORK]) if job.epoch is not None and running else ()
+    if not points:
         return {}
 
     def share(vertex: str, which: int) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Raw, Scope, Vertex
-from exporter.signals._stats import present, rates
+from exporter.signals._stats import present, rates, up_to
 from exporter.signals.base import Note, Signal
 
 BUSY = Raw(Scope.TASK, "accumulateBusyTimeMs")
@@ -57,23 +57,23 @@ def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
             yield Note(track, Point(vertex.read_at, column, tick=vertex.read_at, epoch=vertex.epoch))
 
 
-def _shares(past: Past, raw: Raw) -> list[float]:
+def _shares(vertex: Vertex, past: Past, raw: Raw) -> list[float]:
     """One a subtask that was read, 0 to 1: Flink's clocks and ours may differ by a little more than that."""
-    column = rates(past[_TRACKS[raw]])
+    column = rates(up_to(vertex.read_at, past[_TRACKS[raw]]))
     return [min(1.0, milliseconds / 1000) for milliseconds in present(column or ())]
 
 
 def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
     if not vertex.running:
         return
-    if busy := _shares(past, BUSY):
+    if busy := _shares(vertex, past, BUSY):
         yield BUSY_MAX.sample(max(busy))
         yield BUSY_MEAN.sample(sum(busy) / len(busy))
         yield HEADROOM.sample(1 - max(busy))
-    if held := _shares(past, BACKPRESSURED):
+    if held := _shares(vertex, past, BACKPRESSURED):
         yield BACKPRESSURED_MAX.sample(max(held))
         yield BACKPRESSURED_MEAN.sample(sum(held) / len(held))
-    if idle := _shares(past, IDLE):
+    if idle := _shares(vertex, past, IDLE):
         yield IDLE_MEAN.sample(sum(idle) / len(idle))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import JobManager, Raw, Scope, TaskManager
+from exporter.signals._stats import up_to
 from exporter.signals.base import Note, Signal
 
 _SCOPES = {TaskManager: Scope.TASKMANAGER, JobManager: Scope.JOBMANAGER}
@@ -36,7 +37,7 @@ def remember(process: Process, past: Past, now: float) -> Iterator[Note]:
 
 
 def derive(process: Process, past: Past, now: float) -> Iterator[Sample]:
-    points = past[_TIME]
+    points = up_to(now, past[_TIME])
     if len(points) > 1 and points[-1].at > points[0].at and points[-1].value >= points[0].value:
         spent = (points[-1].value - points[0].value) / 1000
         yield RATIO[type(process)].sample(min(1.0, spent / (points[-1].at - points[0].at)))

@@ -8,7 +8,7 @@ from statistics import median
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Raw, Scope, Source
-from exporter.signals._stats import observed, present, rates, slope
+from exporter.signals._stats import observed, present, rates, slope, up_to
 from exporter.signals.base import Note, Signal
 
 PENDING = Raw(Scope.OPERATOR, "pendingRecords")
@@ -113,7 +113,7 @@ def _lag(source: Source) -> float | None:
 
 
 def derive(source: Source, past: Past, now: float) -> Iterator[Sample]:
-    lag, pace = _lag(source), _pace(past)
+    lag, pace = _lag(source), _pace(source, past)
     if lag is not None:
         yield RECORDS.sample(lag)
         if lag == 0 or pace:
@@ -126,13 +126,14 @@ def derive(source: Source, past: Past, now: float) -> Iterator[Sample]:
             yield STATUS.sample(1, status=status(lag, growth, pace, _connected(source)))
     yield from _offsets(source)
     yield from _ages(source)
-    wrong = past[_WRONG]
+    wrong = up_to(source.read_at, past[_WRONG])
     if len(wrong) > 1 and wrong[-1].at > wrong[0].at:
         yield ERRORS.sample(max(0.0, wrong[-1].value - wrong[0].value) / (wrong[-1].at - wrong[0].at))
 
 
-def _pace(past: Past) -> float | None:
-    values = present(rates(past[_READ]) or ())
+def _pace(source: Source, past: Past) -> float | None:
+    """Records read a second, over a minute."""
+    values = present(rates(up_to(source.read_at, past[_READ])) or ())
     return sum(values) if values else None
 
 

@@ -8,7 +8,7 @@ from statistics import median
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Raw, Scope, Vertex
-from exporter.signals._stats import present, rates
+from exporter.signals._stats import present, rates, up_to
 from exporter.signals.base import Note, Signal
 
 RECORDS_IN = Raw(Scope.TASK, "numRecordsIn")
@@ -75,8 +75,9 @@ def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
     if late:
         yield Note(_LATE, Point(vertex.read_at, late, tick=vertex.read_at, epoch=vertex.epoch))
     # The rate of the look before this one: what is noted now is not in the past yet.
-    pace, last = _rate(past, _work(vertex)), past.last(_TRACKS[_work(vertex)])
-    if pace is not None and last is not None and last.epoch == vertex.epoch:
+    last = past.last(_TRACKS[_work(vertex)])
+    pace = _rate(last.at, past, _work(vertex)) if last is not None and last.epoch == vertex.epoch else None
+    if last is not None and pace is not None:
         yield Note(_PACE, Point(last.at, pace, tick=last.at, epoch=vertex.epoch))
 
 
@@ -84,15 +85,15 @@ def _work(vertex: Vertex) -> Raw:
     return RECORDS_OUT if not vertex.inputs and vertex.outputs else RECORDS_IN
 
 
-def _rate(past: Past, raw: Raw) -> float | None:
-    values = present(rates(past[_TRACKS[raw]]) or ())
+def _rate(at: float, past: Past, raw: Raw) -> float | None:
+    values = present(rates(up_to(at, past[_TRACKS[raw]])) or ())
     return sum(values) if values else None
 
 
 def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
     if not vertex.running:
         return
-    taken, sent = _rate(past, RECORDS_IN), _rate(past, RECORDS_OUT)
+    taken, sent = _rate(vertex.read_at, past, RECORDS_IN), _rate(vertex.read_at, past, RECORDS_OUT)
     if taken is not None:
         yield IN.sample(taken)
     if sent is not None:
@@ -101,8 +102,8 @@ def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
         yield SELECTIVITY.sample(sent / taken)
     yield from _against_normal(past, sent if _work(vertex) is RECORDS_OUT else taken)
     if vertex.inputs:
-        yield from _capacity(past)
-    late = past[_LATE]
+        yield from _capacity(vertex.read_at, past)
+    late = up_to(vertex.read_at, past[_LATE])
     if len(late) > 1 and late[-1].at > late[0].at:
         before, after = (sum(sum(present(column)) for column in point.value) for point in (late[0], late[-1]))
         yield LATE_DROPPED.sample(max(0.0, after - before) / (late[-1].at - late[0].at))
@@ -118,8 +119,8 @@ def _against_normal(past: Past, pace: float | None) -> Iterator[Sample]:
         yield RATIO.sample(pace / baseline)
 
 
-def _capacity(past: Past) -> Iterator[Sample]:
-    taken, busy = rates(past[_TRACKS[RECORDS_IN]]), rates(past[_TRACKS[BUSY]])
+def _capacity(at: float, past: Past) -> Iterator[Sample]:
+    taken, busy = (rates(up_to(at, past[_TRACKS[raw]])) for raw in (RECORDS_IN, BUSY))
     true_rates = [
         records / (milliseconds / 1000)
         for records, milliseconds in zip(taken or (), busy or (), strict=False)
