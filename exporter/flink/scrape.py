@@ -35,8 +35,8 @@ _REFRESH = 1.0
 # How long its configuration is believed.
 _CONFIGURATION_LASTS = 300.0
 
-# How the names of source operators begin, made plain. To Flink they begin with `Source:`.
-_SOURCE = "Source_"
+# How the names of source operators begin to Flink, and made plain.
+_SOURCE, _PLAIN_SOURCE = "Source:", "Source_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +193,14 @@ class Scraper:
                 hosts=tuple(tms[host.id] for host in vertex.hosts),
                 sources=tuple(
                     Source(
-                        name=name,
+                        name=_SOURCE + name.removeprefix(_PLAIN_SOURCE),
                         epoch=vertex.epoch,
                         read_at=read_at,
                         readings=readings,
                         partitions=offsets.get((*owner, name), {}),
                     )
                     for name, readings in columns.items()
-                    if vertex.running and not vertex.inputs and name.startswith(_SOURCE)
+                    if vertex.running and not vertex.inputs and name.startswith(_PLAIN_SOURCE)
                 ),
             )
 
