@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import getdoc
 from pathlib import Path
 from sys import modules
@@ -22,7 +22,8 @@ class ReferenceError(Exception):
 
 def question(signal: Signal) -> str:
     """The question a signal answers: the first line of its module."""
-    return (getdoc(modules[signal.derive.__module__]) or "").partition("\n")[0].partition(": ")[2]
+    asked = (getdoc(modules[signal.derive.__module__]) or "").partition("\n")[0].partition(": ")[2]
+    return asked[:1].upper() + asked[1:]
 
 
 def metrics() -> str:
@@ -79,20 +80,24 @@ _FILES: dict[str, Callable[[str], str]] = {
 
 def write(root: Path) -> None:
     """Renews the generated files of a source checkout. Raises ReferenceError."""
-    for name, make in _FILES.items():
-        (root / name).write_text(make(_read(root / name)))
+    for path, _, due in _compared(root):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(due)
 
 
 def check(root: Path) -> None:
     """Raises ReferenceError if one of them is not current."""
-    for name, make in _FILES.items():
-        present = _read(root / name)
-        if make(present) != present:
+    for path, present, due in _compared(root):
+        if present != due:
+            name = path.relative_to(root)
             raise ReferenceError(f"{name}: not current; run: flink-health-exporter reference --write")
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        raise ReferenceError(f"{path}: expected the file of a source checkout") from None
+def _compared(root: Path) -> Iterator[tuple[Path, str, str]]:
+    """Each generated file, what it holds, and what it should hold."""
+    if not (root / "pyproject.toml").is_file():
+        raise ReferenceError(f"{root.absolute()}: expected the folder of a source checkout")
+    for name, make in _FILES.items():
+        path = root / name
+        present = path.read_text() if path.is_file() else ""
+        yield path, present, make(present)
