@@ -27,7 +27,7 @@ class FlinkCluster:
     """A real Flink for the length of a `with` block.
 
     Everything it writes goes into a run folder: `run_dir`, or a temporary one that is removed in the end (but not after
-    a DemoError, whose text names a log). It ends no process but its own.
+    a DemoError that names a log in it). It ends no process but its own.
     """
 
     def __init__(
@@ -46,10 +46,9 @@ class FlinkCluster:
         self.taskmanagers: list[Jvm] = []
         self.jobmanager: Jvm | None = None
         self._wanted = taskmanagers
-        self._own_folder = run_dir is None
+        self.ports = _choose(prefer_usual_ports)
         self.run_dir = run_dir or Path(tempfile.mkdtemp(prefix="flink-demo-"))
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        self.ports = _choose(prefer_usual_ports)
         self._jvms: list[Jvm] = []  # every one that may still run, the gateway's too
         self._started = 0  # TaskManagers, for their names
         options = {**conf.common(self.ports, self.run_dir), **(conf.reporter(self.ports) if reporter else {})}
@@ -57,7 +56,7 @@ class FlinkCluster:
             options["web.checkpoints.history"] = checkpoint_history
         self._jobmanager_options = {**options, **conf.jobmanager(self.ports), **(config or {})}
         self._taskmanager_options = {**options, **conf.taskmanager(slots), **(config or {})}
-        self._leash = Leash(self.run_dir if self._own_folder else None)
+        self._leash = Leash(None if run_dir else self.run_dir)
 
     def __enter__(self) -> Self:
         try:
@@ -70,7 +69,7 @@ class FlinkCluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, DemoError):
+        if isinstance(error, DemoError) and error.log:
             self._leash.keep_folder()
         self.stop()
 
@@ -175,6 +174,8 @@ class FlinkCluster:
 
 
 def _choose(prefer_usual: bool) -> Ports:
-    rest_port = one_of(range(_USUAL_REST, _USUAL_REST + 9) if prefer_usual else ())
-    rpc, blob, query = free_ports(3)
-    return Ports(rest_port, rpc, blob, query, reporter_range(_USUAL_REPORTER if prefer_usual else None))
+    rest_port, rpc, blob, query = free_ports(4)
+    if not prefer_usual:
+        return Ports(rest_port, rpc, blob, query, reporter_range(None))
+    usual_rest = range(_USUAL_REST, _USUAL_REST + 9)
+    return Ports(one_of([*usual_rest, rest_port]), rpc, blob, query, reporter_range(_USUAL_REPORTER))

@@ -28,8 +28,8 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, put_off_once)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, reaction in before.items():
+            signal.signal(number, reaction)
     if put_off:
         raise KeyboardInterrupt
 

@@ -1,6 +1,6 @@
 """How is a step of a job slow without making this machine slow?
 
-It waits, as a step does that asks a database for every record: its task is busy all the time and takes no processor.
+It waits, as a step does that asks a database for every record: its task is busy all the time and takes no CPU.
 SQL has no function that waits, so here is one, compiled, for the demo must not need a Java compiler:
 
     package demo;

@@ -10,7 +10,8 @@ from exporter.demo.errors import DemoError
 
 # Below the ports that Linux and macOS give to outgoing connections, so that none of those takes a port between our
 # look and its use.
-_CHOICE = range(20_000, 32_000)
+_SINGLE = range(20_000, 30_000)
+_IN_A_ROW = range(30_000, 32_500)  # apart, so that the ports of one cluster do not meet either
 REPORTERS = 12  # a JobManager and its TaskManagers, with room for some that are started later
 
 
@@ -22,13 +23,13 @@ def is_free(port: int) -> bool:
 def free_ports(count: int, free: Callable[[int], bool] = is_free) -> list[int]:
     """Return `count` different ports; a random choice, so that two clusters that start together hardly meet."""
     found: list[int] = []
-    for port in random.sample(_CHOICE, len(_CHOICE)):
+    for port in random.sample(_SINGLE, len(_SINGLE)):
         if len(found) == count:
             break
         if free(port):
             found.append(port)
     if len(found) < count:
-        raise DemoError(f"no {count} free ports between {_CHOICE.start} and {_CHOICE.stop}")
+        raise DemoError(f"no {count} free ports between {_SINGLE.start} and {_SINGLE.stop}")
     return found
 
 
@@ -39,7 +40,7 @@ def one_of(usual: Iterable[int], free: Callable[[int], bool] = is_free) -> int:
 
 def reporter_range(usual: int | None, free: Callable[[int], bool] = is_free) -> range:
     """`REPORTERS` free ports in a row: from `usual` on if those are free, else anywhere."""
-    starts = list(_CHOICE[:: REPORTERS + 1])
+    starts = list(_IN_A_ROW[::REPORTERS])
     random.shuffle(starts)
     for start in ([usual] if usual else []) + starts:
         ports = range(start, start + REPORTERS)

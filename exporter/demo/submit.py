@@ -102,7 +102,7 @@ class SqlGateway:
         configuration = flink.configuration.Configuration()
         for key, value in options.items():
             configuration.setString(key, value)
-        # Sent along with each job. (Before 2.0 `CREATE FUNCTION ... USING JAR` compiles without the jar, and fails.)
+        # Sent along with each job. (On 1.x `CREATE FUNCTION ... USING JAR` compiles without the jar, and fails.)
         jars = self._py4j.new_array(self._py4j.jvm.java.lang.String, 1)
         jars[0] = str(self._jar)
         environment = flink.streaming.api.environment.StreamExecutionEnvironment.createRemoteEnvironment(
