@@ -94,7 +94,6 @@ def describe(version: str, rest_url: str, reporter_urls: Iterable[str], jobs: tu
             "",
             *rows,
             "",
-            "Ctrl-C ends it all.",
         ]
     )
 
@@ -117,4 +116,5 @@ def check_memory(taskmanagers: int, meminfo: Path) -> None:
 
 
 def _wait(rest_url: str) -> None:
+    print(f"{rest_url} is yours; Ctrl-C ends it all.", flush=True)
     threading.Event().wait()

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TextIO
 
 from exporter.families import Row
-from exporter.signals import checkpoint, lifecycle, skew, watermark
+from exporter.signals import bottleneck, checkpoint, lifecycle, restarts, skew, watermark
 from exporter.watch import Report
 
 # Where there is no terminal to redraw on, a table every so often is enough.
 _PAUSE = 60.0
 
-_JOB, _NAME = 1, 2  # places of job_id and job_name in a row's labels
+_JOB, _NAME, _TASK = 1, 2, 4  # places of job_id, job_name and task_name in a row's labels
 
 
 class _Column(NamedTuple):
@@ -29,6 +29,7 @@ def _seconds(value: float) -> str:
 
 _COLUMNS = (
     _Column("uptime", lifecycle.UPTIME.name, _seconds),
+    _Column("restarts", restarts.TOTAL.name, lambda value: f"{value:.0f}"),
     _Column("skew", skew.RATIO.name, lambda value: f"{value:.2f}"),
     _Column("watermark lag", watermark.JOB_LAG.name, _seconds),
     _Column("stalled", watermark.JOB_STALLED.name, _seconds),
@@ -43,28 +44,31 @@ def table(rows: Iterable[Row]) -> list[str]:
     shown = {column.family: column for column in _COLUMNS}
     names: dict[str, str] = {}
     states: dict[str, str] = {}
+    culprits: dict[str, str] = {}
     values: dict[tuple[str, str], float] = {}
     for family, labels, value in rows:
         if family is lifecycle.STATE:
             names[labels[_JOB]], states[labels[_JOB]] = labels[_NAME], labels[-1]
+        elif family is bottleneck.BOTTLENECK:
+            culprits[labels[_JOB]] = f"{labels[_TASK].partition(' ->')[0]} ({labels[-1]})"
         # Where a few records come or go at random, one of the work's two forms is enough.
         elif family.name in shown and not ("signal" in family.labels and labels[-1] != "records"):
             key = (labels[_JOB], family.name)
             values[key] = max(value, values.get(key, value))
-    lines = [["job", "state", *(column.title for column in _COLUMNS)]]
+    lines = [["job", "state", *(column.title for column in _COLUMNS), "bottleneck"]]
     for job in sorted(names, key=names.__getitem__):
         found = [values.get((job, column.family)) for column in _COLUMNS]
         cells = ["-" if value is None else column.show(value) for column, value in zip(_COLUMNS, found, strict=True)]
-        lines.append([names[job], states[job], *cells])
+        lines.append([names[job], states[job], *cells, culprits.get(job, "-")])
     return _aligned(lines)
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    left = 2  # the columns of words; the others are numbers
+    words = {0, 1, len(widths) - 1}  # the columns of words; the others are numbers
     return [
         "  ".join(
-            cell.ljust(width) if place < left else cell.rjust(width)
+            cell.ljust(width) if place in words else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -60,8 +60,6 @@ def test_the_jobs_are_listed_with_what_is_wrong(monkeypatch: pytest.MonkeyPatch)
         "                    checkpoints.\n"
         "  orders-skewed     Nine orders in ten have the same customer, so one of two\n"
         "                    subtasks gets 95 % of the records.\n"
-        "\n"
-        "Ctrl-C ends it all."
     )
 
 
