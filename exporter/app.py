@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import aiohttp
 from aiohttp import web
@@ -15,6 +18,7 @@ from aiohttp import web
 from exporter import __version__
 from exporter.config import ClusterSettings, ConfigError, Settings
 from exporter.config import Tls as TlsSettings
+from exporter.config_values import ListenAddress
 from exporter.flink.endpoints import Endpoints
 from exporter.flink.errors import Unauthorized
 from exporter.flink.fetch import Gate
@@ -65,15 +69,16 @@ class Board:
             self._sections.pop(name, None)
             self._telemetry.forget(name)
         self._urls = dict(urls)
-        self._renew()
+        self.renew()
 
     def put(self, name: str, report: Report, section: Section) -> None:
         """A cluster's latest report and what it puts on the page."""
         if name in self._urls:
             self._reports[name], self._sections[name] = report, section
-            self._renew()
+            self.renew()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """A page with what the exporter now says of itself."""
         sections = [self._sections[name] for name in self._urls if name in self._sections]
         self.page = page(sections, self._telemetry.registry, self._order)
 
@@ -240,11 +245,7 @@ async def serve(
         runner = web.AppRunner(http.build(app.board), access_log=None, shutdown_timeout=_SHUTDOWN)
         await runner.setup()
         try:
-            address = settings.web.listen_address
-            try:
-                await web.TCPSite(runner, address.host, address.port).start()
-            except OSError as error:
-                raise CannotStart(f"cannot listen on {address}: {error.strerror}") from None
+            address = await _listen(runner, settings.web.listen_address)
             await app.apply(settings)
             log.info("serving", extra={"address": str(address), "clusters": len(settings.clusters)})
             reloading = asyncio.create_task(_reload_when_told(app, again, reload))
@@ -256,6 +257,19 @@ async def serve(
             await runner.cleanup()
 
 
+async def _listen(runner: web.AppRunner, address: ListenAddress) -> ListenAddress:
+    """Opens the port; returns the address with the port that the system chose, if it was to. Raises CannotStart."""
+    try:
+        await web.TCPSite(runner, address.host, address.port).start()
+    except socket.gaierror as error:
+        raise CannotStart(f"cannot listen on {address}: {error.strerror}") from None
+    except OSError as error:
+        # Its own text would say the address a second time.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise CannotStart(f"cannot listen on {address}: {reason}") from None
+    return replace(address, port=runner.addresses[0][1])
+
+
 async def _reload_when_told(app: App, again: asyncio.Event, reload: Callable[[], Settings]) -> None:
     while True:
         await again.wait()
@@ -265,5 +279,6 @@ async def _reload_when_told(app: App, again: asyncio.Event, reload: Callable[[],
             log.info("the configuration was loaded anew")
         except (ConfigError, CannotStart) as error:
             app.telemetry.reloaded(False, time.time())
+            app.board.renew()
             for problem in str(error).splitlines():
                 log.error("the configuration is wrong, the old one stays: %s", problem)

@@ -78,16 +78,17 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 class LiveTable:
     """Draws the table of each report over that of the last; without a terminal, one below the other and seldom."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
+        self._clock = clock
         self._drawn = 0
-        self._next = 0.0
+        self._next = float("-inf")
 
     def __call__(self, report: Report) -> None:
         terminal = self._stream.isatty()
-        if not terminal and time.monotonic() < self._next:
+        if not terminal and self._clock() < self._next:
             return
-        self._next = time.monotonic() + _PAUSE
+        self._next = self._clock() + _PAUSE
         lines = [*table(report.derived.rows), f"as of {time.strftime('%H:%M:%S')}; Ctrl-C ends the demo"]
         if terminal and self._drawn:
             self._stream.write(f"\x1b[{self._drawn}F\x1b[J")

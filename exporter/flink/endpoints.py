@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.flink.errors import FlinkError
+from exporter.flink.errors import FlinkError, Timeout
 from exporter.flink.fetch import Gate
 from exporter.flink.readings import Address, Cells, plain
 from exporter.flink.reporter import Endpoint, Page
@@ -80,7 +80,8 @@ class Endpoints:
     ) -> Gathered:
         """Scrapes all that is known and looks, for a while, for the rest. Never raises FlinkError."""
         if self._raws != frozenset(raws):
-            self._raws, self._known = frozenset(raws), {}
+            self._raws = frozenset(raws)
+            self._known = {tm: Endpoint(known.host, known.port, self._raws) for tm, known in self._known.items()}
         hosts = {plain(taskmanager.id): taskmanager.host for taskmanager in taskmanagers}
         self._known = {
             tm: endpoint
@@ -96,6 +97,8 @@ class Endpoints:
         ):
             if isinstance(result, FlinkError):
                 errors.append(result)
+                if not isinstance(result, Timeout):
+                    del self._known[tm]  # it may be elsewhere by now
             elif self._is(result, tm):
                 pages[tm] = result
             else:
@@ -141,15 +144,20 @@ class Endpoints:
     ) -> None:
         taken = {endpoint.port for endpoint in self._known.values() if endpoint.host == host}
         here = [tm for tm, its_host in lost.items() if its_host == host]
-        free = [Endpoint(host, port, self._raws) for port in candidates if port not in taken]
-        for endpoint, result in zip(free, await asyncio.gather(*map(self._scrape, free)), strict=True):
+        alone = len(here) == 1 and len(candidates) == 1
+
+        async def try_port(port: int) -> None:
+            endpoint = Endpoint(host, port, self._raws)
+            result = await self._scrape(endpoint)
             if isinstance(result, FlinkError):
-                continue
-            alone = len(here) == 1 and len(candidates) == 1
+                return
             tm = result.taskmanager if result.taskmanager is not None else (here[0] if alone and result.cells else None)
             if tm in here and tm not in pages:
+                # At once: another port of this host may not answer in time.
                 pages[tm] = result
                 self._known[tm] = endpoint
+
+        await asyncio.gather(*(try_port(port) for port in candidates if port not in taken))
 
 
 def _joined(pages: Mapping[str, Page]) -> Cells:

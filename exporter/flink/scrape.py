@@ -13,6 +13,7 @@ from exporter.flink.errors import FlinkError
 from exporter.flink.fill import Filler
 from exporter.flink.jobs import Jobs, Surroundings, running_vertices
 from exporter.flink.readings import Address, Cells, column, operators_by_vertex, partitions_by_operator, plain, scalars
+from exporter.flink.reporter import IN_TASKMANAGERS
 from exporter.flink.rest import Rest
 from exporter.flink.wildcards import Wildcards
 from exporter.model import (
@@ -88,7 +89,10 @@ class Scraper:
         began = self._clock()
         try:
             overview, lines, taskmanagers, _ = await _together(
-                self._rest.overview(), self._rest.jobs(), self._rest.taskmanagers(), self._rest.prime()
+                self._rest.overview(),
+                self._rest.jobs(),
+                self._rest.taskmanagers(),
+                self._jobs.or_nothing(self._rest.prime()),
             )
         except FlinkError as error:
             self._configuration = None
@@ -145,7 +149,7 @@ class Scraper:
     async def _from_reporters(
         self, taskmanagers: Sequence[TaskManager], configuration: Mapping[str, str] | None, raws: Sequence[Raw]
     ) -> Gathered:
-        if self._endpoints is None:
+        if self._endpoints is None or not any(raw.scope in IN_TASKMANAGERS for raw in raws):
             return Gathered()
         ports = self._ports if self._ports is not None else reporter_ports(configuration or {})
         return await self._endpoints.read(taskmanagers, ports or (), raws, self._clock())
