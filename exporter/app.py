@@ -275,10 +275,13 @@ async def _reload_when_told(app: App, again: asyncio.Event, reload: Callable[[],
         await again.wait()
         again.clear()
         try:
-            await app.apply(await asyncio.to_thread(reload))
-            log.info("the configuration was loaded anew")
+            settings = await asyncio.to_thread(reload)
+            await app.apply(settings)
+            log.info("the configuration was loaded anew; web and log take effect at the next start")
         except (ConfigError, CannotStart) as error:
             app.telemetry.reloaded(False, time.time())
             app.board.renew()
             for problem in str(error).splitlines():
                 log.error("the configuration is wrong, the old one stays: %s", problem)
+        except Exception:
+            log.exception("the configuration could not be loaded anew")

@@ -59,7 +59,7 @@ def derive(cluster: Cluster, signals: Sequence[Signal], history: History, now: f
     """The rows of all signals. A signal that raises loses its own rows and nothing else."""
     present = list(entities(cluster))
     if cluster.state is ClusterState.UP:
-        history.keep_only(entity.key for entity in present)
+        history.keep_only({entity.key for entity in present} | _of_unread_jobs(cluster, history))
     else:
         # What it ran may still run when it answers again; its JobManager may be another process by then.
         history.forget(_JOBMANAGER)
@@ -78,28 +78,40 @@ def derive(cluster: Cluster, signals: Sequence[Signal], history: History, now: f
     return Derived(tuple(rows), failures, frozenset(on_demand))
 
 
+def _of_unread_jobs(cluster: Cluster, history: History) -> set[Hashable]:
+    """What is remembered of jobs that run and could not be read this once."""
+    unread = {job.id for job in cluster.jobs or () if not job.terminal and not job.vertices}
+    return {key for key in history if isinstance(key, tuple) and len(key) > 1 and key[1] in unread}
+
+
 def _ask(
     signal: Signal, present: Sequence[Entity], identities: Mapping[int, tuple[str, ...]], history: History, now: float
 ) -> tuple[list[Row], set[tuple[str, Part]]]:
     rows: list[Row] = []
     wanted: set[tuple[str, Part]] = set()
+    declared = {family.name for family in signal.families}  # a string is told apart faster than a family
     for entity in present:
         if not isinstance(entity.value, signal.each):
             continue
         past = history.past(entity.key)
         for track, point in list(signal.remember(entity.value, past, now)):
             history.note(entity.key, track, point)
-        rows += _rows(signal, entity, identities, past, now)
+        rows += _rows(signal, entity, declared, identities, past, now)
         if entity.job is not None:
             wanted |= {(entity.job, part) for part, asks in signal.on_demand.items() if asks(entity.value, past, now)}
     return rows + _rolled_up(signal, rows), wanted
 
 
 def _rows(
-    signal: Signal, entity: Entity, identities: Mapping[int, tuple[str, ...]], past: Past, now: float
+    signal: Signal,
+    entity: Entity,
+    declared: set[str],
+    identities: Mapping[int, tuple[str, ...]],
+    past: Past,
+    now: float,
 ) -> Iterator[Row]:
     for family, value, labels, of in signal.derive(entity.value, past, now):
-        if family not in signal.families:
+        if family.name not in declared:
             raise FamilyError(f"{signal.name} does not declare {family.name}")
         yield Row(family, (entity.identity if of is None else identities[id(of)]) + labels, value)
 

@@ -6,7 +6,7 @@ It is bounded twice: a track by its length and age, and all of it by what is ali
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -76,6 +76,10 @@ class History:
         points.append(point)
         while track.span is not None and len(points) > track.least and point.at - points[0].at > track.span:
             points.popleft()
+
+    def __iter__(self) -> Iterator[Hashable]:
+        """The entities of which something may be remembered."""
+        return iter(self._pasts)
 
     def keep_only(self, alive: Iterable[Hashable]) -> None:
         """Forgets every entity that is not among these."""

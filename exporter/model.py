@@ -18,7 +18,11 @@ Column: TypeAlias = "array[float]"
 
 
 class Scope(StrEnum):
-    """Where Flink registers a metric; `partition` is that of a topic, inside a Kafka source's operator."""
+    """Where Flink registers a metric.
+
+    `partition` is that of a topic, inside a Kafka source's operator; `latency` is inside a task, where each pair of
+    operators that latency markers pass between has histograms of its own: of all these a reading is the greatest.
+    """
 
     JOBMANAGER = "jobmanager"
     TASKMANAGER = "taskmanager"
@@ -26,6 +30,7 @@ class Scope(StrEnum):
     TASK = "task"
     OPERATOR = "operator"
     PARTITION = "partition"
+    LATENCY = "latency"
 
 
 class Raw(NamedTuple):
@@ -187,6 +192,7 @@ class Job:
 
     now: the JobManager's clock when the job was read, which all its durations are measured by.
     epoch: when it last became RUNNING; None while it is not running.
+    counted_at: when its readings were taken, by that clock; None where nothing tells.
     checkpoint_phases: seconds by phase (`start_delay, alignment, sync, async`) of the vertex that took longest in
     the checkpoint that is judged, by vertex; read only when a signal asked for it.
     """
@@ -199,6 +205,7 @@ class Job:
     epoch: float | None = None
     vertices: tuple[Vertex, ...] = ()
     readings: Mapping[Raw, float] = field(default_factory=dict)
+    counted_at: float | None = None
     failures: Failures | None = None
     restart_strategy: RestartStrategy | None = None
     checkpoints: Checkpoints | None = None

@@ -20,6 +20,9 @@ from exporter.model import Job, Raw, Scope, TaskManager, Vertex
 _PARTITION = re.compile(
     r"\d+\.(?P<operator>.+)\.KafkaSourceReader\.topic\.(?P<topic>.+)\.partition\.(?P<partition>\d+)\.(?P<metric>\w+)"
 )
+# `latency.source_id.<id>.operator_id.<id>.operator_subtask_index.<index>.latency_p99`: its subtask, and what varies.
+_SUBTASK = re.compile(r"operator_subtask_index\.(\d+)\.")
+_VARIABLE = re.compile(r"(?<=_id)\.\w+|(?<=_index)\.\w+")
 
 # How long a list of metric names is believed.
 _NAMES_LAST = 60.0
@@ -90,7 +93,7 @@ class Filler:
 
     async def _vertex(self, cells: Cells, job: str, vertex: Vertex, operators: frozenset[str]) -> None:
         """Asks for single subtasks: one NaN would lose an aggregate, and the hottest subtask is not in it."""
-        scopes = (Scope.TASK, Scope.OPERATOR, Scope.PARTITION)
+        scopes = (Scope.TASK, Scope.OPERATOR, Scope.PARTITION, Scope.LATENCY)
         known = [raw for scope in scopes for raw in self._raws[scope]]
         raws = [raw for raw in known if (job, vertex.id, raw) not in self._absent]
         told = {raw: _told(cells, raw, job, vertex.id, operators) for raw in raws}
@@ -107,7 +110,9 @@ class Filler:
         for name, (address, index) in wanted.items():
             value = reading(address.raw, values[name]) if name in values else None
             if value is not None:
-                cells.setdefault(address, {})[index] = value
+                found = cells.setdefault(address, {})
+                shared = address.raw.scope is Scope.LATENCY
+                found[index] = max(value, found.get(index, value)) if shared else value
                 answered.add(address.raw)
         # An empty answer says nothing: the store may just have been emptied. One that lacks a metric only, does.
         if values or covered:
@@ -127,7 +132,17 @@ class Filler:
         if raw.scope is Scope.PARTITION:
             return await self._partitions(raw, job, vertex)
         names = await self._known((*here, ""), vertex, lambda: self._rest.subtask_metric_names(job, vertex.id))
-        operators = [name.removesuffix("." + raw.name) for name in names if name.endswith("." + raw.name)]
+        if raw.scope is Scope.LATENCY:
+            return {
+                f"{index}.{name}": (Address(raw, here), index)
+                for name in names
+                if _VARIABLE.sub("", name) == f"latency.{raw.name}"
+                for index in map(int, _SUBTASK.findall(name))
+                if index in subtasks
+            }
+        # REST gives the names of operators without dots: what has one belongs to a group of an operator's metrics.
+        found = [name.removesuffix("." + raw.name) for name in names if name.endswith("." + raw.name)]
+        operators = [name for name in found if "." not in name]
         return {
             f"{index}.{operator}.{raw.name}": (Address(raw, (*here, plain(operator))), index)
             for operator in operators

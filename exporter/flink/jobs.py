@@ -56,7 +56,7 @@ class Jobs:
         checkpoints, failures, strategy, vertices = await asyncio.gather(
             self._part(Part.CHECKPOINTS, self._rest.checkpoints(line.id)),
             self._part(Part.FAILURES, self._rest.failures(line.id)),
-            self._part(Part.RESTART_STRATEGY, self._strategy(line, settings, around)),
+            self._part(Part.RESTART_STRATEGY, self._strategy(line, detail.state, settings, around)),
             asyncio.gather(*(self._vertex(line.id, vertex, detail.epoch, around) for vertex in detail.vertices)),
         )
         job = replace(
@@ -119,8 +119,10 @@ class Jobs:
         return await self._once((job, epoch, Part.HOSTS, vertex), lambda: self._rest.hosts(job, vertex))
 
     async def _strategy(
-        self, line: JobLine, settings: CheckpointSettings | None, around: Surroundings
+        self, line: JobLine, state: str, settings: CheckpointSettings | None, around: Surroundings
     ) -> RestartStrategy | None:
+        if state == "INITIALIZING":
+            return None  # whatever is configured, Flink then says that the default holds
         key = (line.id, line.started_at, Part.RESTART_STRATEGY)
         prose = await self._once(key, lambda: self._rest.restart_prose(line.id))
         if around.configuration is None:

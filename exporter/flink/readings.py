@@ -46,8 +46,12 @@ def reading(raw: Raw, value: float) -> float | None:
         if value <= _NO_WATERMARK_YET:
             return float("-inf")
         return float("inf") if value >= _INPUT_ENDED else value / 1000
+    if value == -1 and raw.name.endswith("EventTimeLag"):
+        return None  # no record had a time yet; other values below 0 are records from the future
     if value < 0 and raw.name.endswith((".Max", "Offset")):
         return None  # the JVM gives no maximum; nothing was read, or committed, yet
+    if value == -1 and raw.name.endswith("EventTimeLag"):
+        return None  # no record yet
     return value
 
 

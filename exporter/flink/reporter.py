@@ -25,10 +25,11 @@ _PREFIX = {
     Scope.TASK: "flink_taskmanager_job_task_",
     Scope.OPERATOR: "flink_taskmanager_job_task_operator_",
     Scope.PARTITION: "flink_taskmanager_job_task_operator_KafkaSourceReader_topic_partition_",
+    Scope.LATENCY: "flink_taskmanager_job_task_latency_",
 }
 
 # The scopes that live in a TaskManager's process, and so in its reporter.
-IN_TASKMANAGERS = frozenset({Scope.TASKMANAGER, Scope.TASK, Scope.OPERATOR, Scope.PARTITION})
+IN_TASKMANAGERS = frozenset({Scope.TASKMANAGER, Scope.TASK, Scope.OPERATOR, Scope.PARTITION, Scope.LATENCY})
 
 # The labels that tell the owner, by scope; `subtask_index` tells the cell.
 _OWNER_LABELS = {
@@ -36,7 +37,11 @@ _OWNER_LABELS = {
     Scope.TASK: ("job_id", "task_id"),
     Scope.OPERATOR: ("job_id", "task_id", "operator_name"),
     Scope.PARTITION: ("job_id", "task_id", "operator_name", "topic", "partition"),
+    Scope.LATENCY: ("job_id", "task_id"),
 }
+
+# How REST's names of a histogram's quantiles end; the reporter has a label for them.
+_QUANTILE = re.compile(r"_p(\d+)$")
 
 _SERIES = re.compile(rb'([a-zA-Z_:][a-zA-Z0-9_:]*)\{((?:[a-zA-Z_][a-zA-Z0-9_]*="[^"\\]*",?)*)\}')
 _LABEL = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)"')
@@ -44,15 +49,19 @@ _LABEL = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)"')
 
 def family_name(raw: Raw) -> str:
     """The reporter's name for a raw metric."""
-    return _PREFIX[raw.scope] + re.sub(r"[^a-zA-Z0-9_:]", "_", raw.name)
+    return _PREFIX[raw.scope] + re.sub(r"[^a-zA-Z0-9_:]", "_", _QUANTILE.sub("", raw.name))
 
 
 class Slot(NamedTuple):
-    """Where the value of a series goes, and which TaskManager said it (None where Flink leaves the label out)."""
+    """Where the value of a series goes, and which TaskManager said it (None where Flink leaves the label out).
+
+    shared: other series go there as well, and the greatest value stays.
+    """
 
     address: Address
     cell: int
     taskmanager: str | None
+    shared: bool
 
 
 class Page(NamedTuple):
@@ -121,7 +130,8 @@ class Lines:
                 continue
             self._taskmanager = slot.taskmanager
             if value is not None:
-                cells.setdefault(slot.address, {})[slot.cell] = value
+                found = cells.setdefault(slot.address, {})
+                found[slot.cell] = max(value, found.get(slot.cell, value)) if slot.shared else value
 
     def _learn(self, line: bytes, series: bytes) -> bool:
         """Remembers where a series goes. False if the line was odd: then it was dealt with here, value and all."""
@@ -137,7 +147,8 @@ class Lines:
                     value = reading(slot.address.raw, sample.value) if slot else None
                     if slot and value is not None:
                         self._taskmanager = slot.taskmanager
-                        self._cells.setdefault(slot.address, {})[slot.cell] = value
+                        found = self._cells.setdefault(slot.address, {})
+                        found[slot.cell] = max(value, found.get(slot.cell, value)) if slot.shared else value
         except (ValueError, KeyError, IndexError):
             self._bad += 1
         return False
@@ -145,6 +156,9 @@ class Lines:
     def _slot(self, name: bytes, labels: Mapping[str, str]) -> Slot | None:
         raw = self._wanted.get(name)
         if raw is None:
+            return None
+        quantile = _QUANTILE.search(raw.name)
+        if labels.get("quantile") != (f"0.{quantile[1]}" if quantile else None):
             return None
         taskmanager = plain(labels["tm_id"]) if "tm_id" in labels else None
         try:
@@ -157,7 +171,7 @@ class Lines:
             if raw.scope is not Scope.TASKMANAGER:
                 return None  # an owner that cannot be told: `metrics.reporter.*.scope.variables.excludes` took it away
             owner = ("",)
-        return Slot(Address(raw, owner), cell, taskmanager)
+        return Slot(Address(raw, owner), cell, taskmanager, raw.scope is Scope.LATENCY)
 
     def finish(self) -> Page:
         """Ends the scrape: what it read. The next `feed` begins a new one."""

@@ -110,7 +110,7 @@ class Scraper:
         alive = [job for job in jobs if not job.terminal]
         errors = await self._filler.fill(cells, alive, taskmanagers, gathered.read, raws)
         self._wildcards.join(cells, taskmanagers)
-        refreshed_at = await self._store_refreshed_at(alive)
+        refreshed_at, counted_at = await self._store_refreshed_at(alive)
         now = self._clock()
         read_at = now if refreshed_at is None else min(now, refreshed_at)
         tms = {
@@ -129,7 +129,7 @@ class Scraper:
             has_reporter=None if configuration is None else reporter_ports(configuration) is not None,
             jobmanager=JobManager(readings=self._scalars(cells, Scope.JOBMANAGER)),
             taskmanagers=tuple(tms.values()),
-            jobs=self._with_readings(jobs, cells, tms, reporters_read_at if gathered.read else read_at),
+            jobs=self._with_readings(jobs, cells, tms, reporters_read_at if gathered.read else read_at, counted_at),
         )
         failed = (*self._jobs.errors, *errors, *gathered.errors)
         return Scrape(cluster, failed, gathered.bad_lines, len(gathered.read))
@@ -154,11 +154,11 @@ class Scraper:
         ports = self._ports if self._ports is not None else reporter_ports(configuration or {})
         return await self._endpoints.read(taskmanagers, ports or (), raws, self._clock())
 
-    async def _store_refreshed_at(self, jobs: Sequence[Job]) -> float | None:
-        """When the JobManager's metric store was refreshed, by the exporter's clock; None where nothing can tell."""
+    async def _store_refreshed_at(self, jobs: Sequence[Job]) -> tuple[float, float] | tuple[None, None]:
+        """When the JobManager's metric store was refreshed, by the exporter's clock and by its own, if that is told."""
         running = running_vertices(jobs)
         if not running:
-            return None
+            return None, None
         job, vertex = min(running, key=lambda candidate: candidate[1].parallelism)
         asked = self._clock()
         detail, refreshed = await _together(
@@ -166,9 +166,8 @@ class Scraper:
             self._jobs.or_nothing(self._rest.store_refreshed_at(job.id, vertex.id)),
         )
         if detail is None or refreshed is None:
-            return None
-        by_our_clock: float = refreshed + asked - detail.now
-        return by_our_clock
+            return None, None
+        return refreshed + asked - detail.now, refreshed
 
     # Assembly
 
@@ -179,7 +178,12 @@ class Scraper:
         return scalars(cells, self._of(scope), owner)
 
     def _with_readings(
-        self, jobs: Iterable[Job], cells: Cells, tms: Mapping[str, TaskManager], read_at: float
+        self,
+        jobs: Iterable[Job],
+        cells: Cells,
+        tms: Mapping[str, TaskManager],
+        read_at: float,
+        counted_at: float | None,
     ) -> tuple[Job, ...]:
         operators, offsets = operators_by_vertex(cells), partitions_by_operator(cells)
 
@@ -192,7 +196,11 @@ class Scraper:
             return replace(
                 vertex,
                 read_at=read_at,
-                readings=self._columns(cells, Scope.TASK, owner, length),
+                readings={
+                    raw: values
+                    for scope in (Scope.TASK, Scope.LATENCY)
+                    for raw, values in self._columns(cells, scope, owner, length).items()
+                },
                 operators=columns,
                 hosts=tuple(tms[host.id] for host in vertex.hosts),
                 sources=tuple(
@@ -212,6 +220,7 @@ class Scraper:
             replace(
                 job,
                 readings=self._scalars(cells, Scope.JOB, job.id),
+                counted_at=counted_at,
                 vertices=tuple(read(job, vertex) for vertex in job.vertices),
             )
             for job in jobs

@@ -41,6 +41,7 @@ CATALOGUE = (
     _row("storage", _OBJECT_STORES),
     _row("storage", r"^org\.apache\.hadoop\.|\.FileSystemException$|^java\.nio\.file\."),
     _row("storage", message=r"could not (open|flush|close|create).*(output stream|file|checkpoint dir)|state ?handle"),
+    _row("storage", message=r"checkpoint.*IO-problem"),
     _row("checkpoint_failure", r"FlinkRuntimeException$", r"checkpoint"),
     _row("checkpoint_failure", r"\.CheckpointException$"),
     _row("kafka_unavailable", rf"^org\.apache\.kafka\.common\.errors\.({_KAFKA_ERRORS})\w*Exception$"),
@@ -56,6 +57,8 @@ CATALOGUE = (
     _row("class_loading", rf"\.({_MISSING_CODE})$"),
     _row("serialization", rf"({_UNREADABLE})\w*Exception$"),
     _row("serialization", message=r"(de)?serializ"),
+    # State that was read and not understood is above: what is left could not be read.
+    _row("storage", r"\.BackendBuildingException$"),
     _row("resources", r"NoResourceAvailableException$|SlotNotAvailable|InsufficientResources"),
     _row(
         "resources", message=r"required resources|insufficient number of network buffers|not enough (slots|resources)"

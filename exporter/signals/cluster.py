@@ -52,7 +52,7 @@ JOBS = Family(
 SNAPSHOT = Family(
     name="flink_health_cluster_snapshot_timestamp_seconds",
     help="When what is published was read from Flink.",
-    formula="the exporter's clock at the end of the last reading",
+    formula="the exporter's clock at the end of the last reading; absent unless the cluster is up",
 )
 METRICS_AGE = Family(
     name="flink_health_cluster_rest_metrics_age_seconds",
@@ -64,7 +64,8 @@ METRICS_AGE = Family(
 def derive(cluster: Cluster, past: Past, now: float) -> Iterator[Sample]:
     yield UP.sample(cluster.state is ClusterState.UP)
     yield STATE.sample(1, state=cluster.state)
-    yield SNAPSHOT.sample(cluster.taken_at)
+    if cluster.state is ClusterState.UP:
+        yield SNAPSHOT.sample(cluster.taken_at)
     if cluster.version is not None:
         yield INFO.sample(1, flink_version=cluster.version, flink_commit=cluster.commit or "")
     if cluster.taskmanagers is not None:

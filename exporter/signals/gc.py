@@ -20,7 +20,8 @@ RATIO = {
     process: Family(
         name=f"flink_health_{scope}_gc_time_ratio",
         help="Seconds of garbage collection a second.",
-        formula="increase of the collectors' Time over 60 s, all of them, whatever their names",
+        formula="increase of the collectors' `Time` over 60 s, all of them, whatever their names, 1 at most; absent at "
+        "first sight of the process",
     )
     for process, scope in _SCOPES.items()
 }
@@ -32,13 +33,17 @@ Process = TaskManager | JobManager
 
 def remember(process: Process, past: Past, now: float) -> Iterator[Note]:
     time = process.readings.get(ALL[type(process)], process.readings.get(EACH[type(process)]))
-    if time is not None:
-        yield Note(_TIME, Point(now, time, tick=now))
+    if time is None:
+        return
+    # The time of a process only grows: less than before is that of another one, begun since.
+    last = past.last(_TIME)
+    epoch = last.epoch if last is not None and last.value <= time else now
+    yield Note(_TIME, Point(now, time, tick=now, epoch=epoch))
 
 
 def derive(process: Process, past: Past, now: float) -> Iterator[Sample]:
     points = up_to(now, past[_TIME])
-    if len(points) > 1 and points[-1].at > points[0].at and points[-1].value >= points[0].value:
+    if len(points) > 1:
         spent = (points[-1].value - points[0].value) / 1000
         yield RATIO[type(process)].sample(min(1.0, spent / (points[-1].at - points[0].at)))
 

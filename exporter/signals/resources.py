@@ -22,27 +22,28 @@ METASPACE = Family(
 MANAGED = Family(
     name="flink_health_taskmanager_managed_used_ratio",
     help="Managed memory in use over all of it.",
-    formula="Memory.Managed.Used / Memory.Managed.Total",
+    formula="Memory.Managed.Used / Memory.Managed.Total; absent where there is none",
 )
 NETWORK = Family(
     name="flink_health_taskmanager_network_used_ratio",
     help="Network memory in use over all of it.",
-    formula="Netty.UsedMemorySegments / Netty.TotalMemorySegments",
+    formula="Netty.UsedMemorySegments / Netty.TotalMemorySegments; absent where there are none",
 )
 FILES = Family(
     name="flink_health_taskmanager_fds_used_ratio",
     help="Open file descriptors over the most that the process may open.",
-    formula="FileDescriptor.Open / FileDescriptor.Max",
+    formula="FileDescriptor.Open / FileDescriptor.Max; absent where the system gives no maximum",
 )
 CPU = Family(
     name="flink_health_taskmanager_cpu_load_ratio",
     help="Share of the machine's processors that the process uses.",
-    formula="CPU.Load, which is the JVM's own",
+    formula="CPU.Load, which is the JVM's own; absent where the JVM does not know it",
 )
 HEARTBEAT_AGE = Family(
     name="flink_health_taskmanager_heartbeat_age_seconds",
     help="How long the JobManager has not heard of the TaskManager.",
-    formula="when the cluster was read, less the last heartbeat; by the exporter's clock against the JobManager's",
+    formula="when the cluster was read, less the last heartbeat, 0 at least; by the exporter's clock against the "
+    "JobManager's",
 )
 
 # What is used of each, and of how much.
@@ -58,7 +59,7 @@ LOAD = _raw("JVM.CPU.Load")
 def derive(taskmanager: TaskManager, past: Past, now: float) -> Iterator[Sample]:
     for family, (part, whole) in SHARES.items():
         used, most = taskmanager.readings.get(part), taskmanager.readings.get(whole)
-        if used is not None and most:
+        if used is not None and most is not None and most > 0:
             yield family.sample(used / most)
     load = taskmanager.readings.get(LOAD)
     if load is not None and load >= 0:  # below 0 the JVM does not know

@@ -1,13 +1,20 @@
-"""Source lag: how far is a source behind what there is to read, and does it catch up?"""
+"""Source lag: how far is a source behind what there is to read, and does it catch up?
+
+Only Flink is asked, and Flink does not know where a partition ends: without a lag metric there is no lag to tell.
+Offsets are committed when a checkpoint completes, so that between two of them what is uncommitted only grows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from math import isfinite
 from statistics import median
+from typing import NamedTuple
 
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Raw, Scope, Source
+from exporter.signals._counters import frequency
 from exporter.signals._stats import observed, present, rates, slope, up_to
 from exporter.signals.base import Note, Signal
 
@@ -27,13 +34,14 @@ COMMITTED = Raw(Scope.PARTITION, "committedOffset")
 RECORDS = Family(
     name="flink_health_source_lag_records",
     help="Records that the source has still to read.",
-    formula="sum over the subtasks of `pendingRecords`; where that is missing, of the Kafka client's `records-lag-max`",
+    formula="sum over the subtasks that were read of `pendingRecords`; where none has that, of the Kafka client's "
+    "`records-lag-max`, which is that of the subtask's worst partition",
 )
 GROWTH = Family(
     name="flink_health_source_lag_growth_records_per_second",
     help="How fast the lag grows; below 0 the source catches up.",
-    formula="slope (Theil-Sen) of the lag over 2 min; 0 within 1 % of the lag, or 10 records, a minute; absent until "
-    "1 min was seen",
+    formula="slope (Theil-Sen) of the lag over 2 min; 0 within 1 % of its median, or 10 records, a minute; absent "
+    "until 1 min was seen of this attempt and of the same subtasks",
 )
 SECONDS = Family(
     name="flink_health_source_lag_seconds",
@@ -48,23 +56,28 @@ CATCH_UP = Family(
 STATUS = Family(
     name="flink_health_source_lag_status",
     help="What the lag does, judged by its course and not by its size.",
-    formula="1 for the present one of ok, catching_up, growing, stalled; see the rules in the signal",
+    formula="1 for the present one, by the first rule that holds. 1: no broker is connected, and no record was read "
+    "for 1 min: stalled. 2: the lag was 0 within the last 2 min: ok. 3: no record was read for 1 min: stalled. 4: the "
+    "lag is that of less than 5 s: ok. 5: it grows: growing. 6: it falls: catching_up. 7: it stays: ok. Absent like "
+    "the growth",
     labels=("status",),
 )
 UNCOMMITTED = Family(
     name="flink_health_source_uncommitted_records",
     help="Records that were read since the offsets that are committed.",
-    formula="sum over the partitions of current less committed offset; committed at checkpoints only",
+    formula="sum over the partitions of the offset after the current one less the committed one; committed at "
+    "checkpoints only; absent before the first",
 )
 EMIT = Family(
     name="flink_health_source_emit_lag_seconds",
     help="Age of records when the source sends them on.",
-    formula="greatest `currentEmitEventTimeLag` of the subtasks; an idle source keeps its last record's",
+    formula="greatest `currentEmitEventTimeLag` of the subtasks; an idle source keeps its last record's; absent where "
+    "records have no time",
 )
 FETCH = Family(
     name="flink_health_source_fetch_lag_seconds",
     help="Age of records when the source fetches them.",
-    formula="greatest `currentFetchEventTimeLag` of the subtasks",
+    formula="greatest `currentFetchEventTimeLag` of the subtasks; absent where records have no time",
 )
 IDLE_SECONDS = Family(
     name="flink_health_source_idle_seconds",
@@ -90,45 +103,70 @@ _DEAD_RECORDS = 10 / 60
 _PULSE_SECONDS = 5.0
 
 
+class _Lag(NamedTuple):
+    """Records behind, and what this is the sum of: two sums of different things are no trend."""
+
+    records: float
+    of: Hashable
+    legacy: bool
+
+
 def remember(source: Source, past: Past, now: float) -> Iterator[Note]:
-    def point(value: object) -> Point:
-        return Point(source.read_at, value, tick=source.read_at, epoch=source.epoch)
+    if source.epoch is None:
+        return
+
+    def point(value: object, *epoch: Hashable) -> Point:
+        return Point(source.read_at, value, tick=source.read_at, epoch=(source.epoch, *epoch))
 
     lag, read = _lag(source), source.readings.get(RECORDS_IN)
     if lag is not None:
-        yield Note(_LAG, point(lag))
+        yield Note(_LAG, point(lag.records, lag.of))
     if read is not None:
         yield Note(_READ, point(read))
-    wrong = [source.readings[raw] for raw in (RECORD_ERRORS, COMMITS_FAILED) if raw in source.readings]
+    wrong = {raw: source.readings[raw] for raw in (RECORD_ERRORS, COMMITS_FAILED) if raw in source.readings}
     if wrong:
-        yield Note(_WRONG, point(sum(sum(present(column)) for column in wrong)))
+        yield Note(_WRONG, point(wrong))
 
 
-def _lag(source: Source) -> float | None:
+def _lag(source: Source) -> _Lag | None:
     for raw in (PENDING, LAG_MAX, LEGACY_LAG_MAX):
-        values = present(source.readings.get(raw, ()))
-        if values:
-            return sum(values)
+        # Below 0 is a connector's word for what it does not know; infinite is Kafka's.
+        known = {
+            subtask: records
+            for subtask, records in enumerate(source.readings.get(raw, ()))
+            if isfinite(records) and records >= 0
+        }
+        if known:
+            return _Lag(sum(known.values()), (raw, *known), raw is LEGACY_LAG_MAX)
     return None
 
 
 def derive(source: Source, past: Past, now: float) -> Iterator[Sample]:
-    lag, pace = _lag(source), _pace(source, past)
+    if source.epoch is None:
+        return
+    lag = _lag(source)
     if lag is not None:
-        yield RECORDS.sample(lag)
-        if lag == 0 or pace:
-            yield SECONDS.sample(lag / pace if pace else 0.0)
-        growth = _growth(past[_LAG])
-        if growth is not None:
-            yield GROWTH.sample(growth)
-            if growth < 0:
-                yield CATCH_UP.sample(lag / -growth)
-            yield STATUS.sample(1, status=status(lag, growth, pace, _connected(source)))
+        yield from _behind(source, lag, past)
     yield from _offsets(source)
     yield from _ages(source)
-    wrong = up_to(source.read_at, past[_WRONG])
-    if len(wrong) > 1 and wrong[-1].at > wrong[0].at:
-        yield ERRORS.sample(max(0.0, wrong[-1].value - wrong[0].value) / (wrong[-1].at - wrong[0].at))
+    wrong = frequency(up_to(source.read_at, past[_WRONG]))
+    if wrong is not None:
+        yield ERRORS.sample(wrong)
+
+
+def _behind(source: Source, lag: _Lag, past: Past) -> Iterator[Sample]:
+    yield RECORDS.sample(lag.records)
+    pace = None if lag.legacy else _pace(source, past)  # a legacy consumer does not count what it reads
+    if lag.records == 0 or pace:
+        yield SECONDS.sample(lag.records / pace if pace else 0.0)
+    lags = past[_LAG]
+    growth = _growth(lags)
+    if growth is None:
+        return
+    yield GROWTH.sample(growth)
+    if growth < 0:
+        yield CATCH_UP.sample(lag.records / -growth)
+    yield STATUS.sample(1, status=status([point.value for point in lags], growth, pace, _connected(source)))
 
 
 def _pace(source: Source, past: Past) -> float | None:
@@ -152,24 +190,24 @@ def _connected(source: Source) -> bool | None:
     return any(connections) if connections else None
 
 
-def status(lag: float, growth: float, pace: float | None, connected: bool | None) -> str:
-    """What the lag does. The first rule that holds:
+def status(lags: Sequence[float], growth: float, pace: float | None, connected: bool | None) -> str:
+    """What the lag does. lags: of the window, the present one last. The first rule that holds:
 
-    1. There is no connection to any broker, and so no news of what there is to read: `stalled`.
-    2. Nothing is left to read: `ok`.
-    3. Something is left and nothing was read for a minute: `stalled`.
+    1. No broker is connected, and nothing was read for a minute: `stalled`. What lag there is would not be known.
+    2. There was a moment in the window with nothing left to read: `ok`, whatever may have come since.
+    3. Nothing was read for a minute: `stalled`.
     4. What is left takes less than the pulse of fetching: `ok`.
     5. It becomes more: `growing`.
     6. It becomes less: `catching_up`.
     7. It stays: `ok`. A source that keeps its distance keeps up.
     """
-    if connected is False:
+    if connected is False and not pace:
         return "stalled"
-    if lag == 0:
+    if min(lags) == 0:
         return "ok"
-    if pace is not None and pace == 0:
+    if pace == 0:
         return "stalled"
-    if pace and lag / pace < _PULSE_SECONDS:
+    if pace and lags[-1] / pace < _PULSE_SECONDS:
         return "ok"
     if growth > 0:
         return "growing"
@@ -178,9 +216,10 @@ def status(lag: float, growth: float, pace: float | None, connected: bool | None
 
 def _offsets(source: Source) -> Iterator[Sample]:
     pairs = [(readings.get(CURRENT), readings.get(COMMITTED)) for readings in source.partitions.values()]
-    behind = [current - committed for current, committed in pairs if current is not None and committed is not None]
-    if behind:
-        yield UNCOMMITTED.sample(max(0.0, sum(behind)))
+    # The current offset is that of the last record read, the committed one that of the first that will be read again.
+    since = [max(0.0, at + 1 - committed) for at, committed in pairs if at is not None and committed is not None]
+    if since:
+        yield UNCOMMITTED.sample(sum(since))
 
 
 def _ages(source: Source) -> Iterator[Sample]:

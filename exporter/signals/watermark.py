@@ -29,7 +29,7 @@ GROWTH = Family(
 STALLED = Family(
     name="flink_health_task_watermark_stalled_seconds",
     help="How long the task's watermark has not advanced.",
-    formula=f"since {_LOWEST} last changed, as far as was seen; absent at first sight",
+    formula=f"since {_LOWEST} last advanced, as far as was seen; absent at first sight",
 )
 SPREAD = Family(
     name="flink_health_task_watermark_spread_seconds",
@@ -82,7 +82,9 @@ def _lowest(vertex: Vertex) -> float | None:
 def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
     lowest = _lowest(vertex)
     if lowest is not None:
-        yield Note(_POSITION, Point(vertex.read_at, lowest, tick=lowest, epoch=vertex.epoch))
+        last = past.last(_POSITION)
+        if last is None or last.epoch != vertex.epoch or lowest > last.value:
+            yield Note(_POSITION, Point(vertex.read_at, lowest, tick=lowest, epoch=vertex.epoch))
         yield Note(_LAG, Point(vertex.read_at, vertex.read_at - lowest, tick=vertex.read_at, epoch=vertex.epoch))
 
 

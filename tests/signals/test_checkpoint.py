@@ -321,9 +321,10 @@ def test_failures(looks: Sequence[Job], expected: dict[str, float]) -> None:
 def test_failures_outlive_the_jobmanager() -> None:
     """Its successor counts from nought and begins the job anew; the ids go on or begin anew, as the storage has it."""
     before = job(checkpoints=[10, failed(), failed()])
-    after = job(checkpoints=[failed(STORAGE)], started_at=1000.0, epoch=1001.0)
+    # It counts three more that it did not show: nobody knows when they were.
+    after = job(checkpoints=[failed(STORAGE)], unseen=3, started_at=1000.0, epoch=1001.0)
     assert pick(run(SIGNAL, seen(before, after)), *TOTALS) == totals(expired=2, storage=1)
-    later = job(checkpoints=[failed(STORAGE), failed(STORAGE)], started_at=1000.0, epoch=1001.0)
+    later = job(checkpoints=[failed(STORAGE), failed(STORAGE)], unseen=3, started_at=1000.0, epoch=1001.0)
     assert pick(run(SIGNAL, seen(before, after, later)), *TOTALS) == totals(expired=2, storage=2)
 
 

@@ -54,6 +54,7 @@ def test_records(per_second: list[float], ratio: float, deviation: float, hottes
     [
         # mean of the two that were read 20: 30 / 20, (10 + 10) / 2 / 20; the index counts the one that was not
         pytest.param([10, nan, 30], skew("records", 1.5, 0.5, 2), id="one subtask was not read"),
+        pytest.param([nan, 10, 30], skew("records", 1.5, 0.5, 2), id="the first was not read"),
         pytest.param([nan, 100], {}, id="only one was read: nothing to compare it with"),
         pytest.param([nan, nan], {}, id="none was read"),
         pytest.param([100], {}, id="parallelism 1: nothing to compare it with"),
@@ -138,7 +139,7 @@ TOLD = skew("records", 1.5, 0.5, 1)
         pytest.param(vertex(records=[nan, nan], at=30.0), {}, id="no subtask was read"),
         pytest.param(vertex(records=[300, 900], at=30.0, running=False), {}, id="it does not run"),
         pytest.param(vertex(records=[300, 900], at=30.0, epoch=None), {}, id="its job does not run"),
-        pytest.param(vertex(records=[5, 5], at=30.0, epoch=20.0), {}, id="its job restarted: one look is no rate"),
+        pytest.param(vertex(records=[300, 900], at=30.0, epoch=20.0), {}, id="its job restarted: one look is no rate"),
         pytest.param(vertex(parallelism=2, at=30.0, epoch=20.0), {}, id="restarted, and nothing was read yet"),
         # Subtask 0 counts from nought again: only one is left, and it cannot be compared.
         pytest.param(vertex(records=[-1, 900], at=30.0), {}, id="one counter began anew"),
@@ -159,8 +160,14 @@ def test_a_restart_begins_a_new_rate() -> None:
     looks = [
         (FIRST, 0.0),
         (SECOND, 15.0),
-        (vertex(records=[0, 0], at=30.0, epoch=20.0), 30.0),
-        (vertex(records=[600, 200], at=45.0, epoch=20.0), 45.0),
+        (vertex(records=[0, 1000], at=30.0, epoch=20.0), 30.0),
+        (vertex(records=[600, 1200], at=45.0, epoch=20.0), 45.0),
     ]
     # 40 and 13.3 records/s, mean 26.7: 1.5
     assert run(SIGNAL, looks) == skew("records", 1.5, 0.5, 0)
+
+
+def test_what_a_task_does_while_its_job_does_not_run_is_no_rate() -> None:
+    """A job that fails has tasks that still run for a moment."""
+    looks = [(vertex(records=[at * 10, at * 20], at=at, epoch=None), at) for at in (0.0, 15.0, 30.0)]
+    assert run(SIGNAL, looks) == {}

@@ -105,6 +105,8 @@ def seen(*watermarks: float, every: float = 15.0, epoch: float = 0.0) -> list[Lo
         pytest.param(seen(7, *[8] * 11), 150, id="it stood for ten looks"),
         # from 15 to 15 * 500: longer than anything else is remembered
         pytest.param(seen(7, *[8] * 500), 7485, id="it stood for two hours"),
+        # from 15 to 45: 6 and 8 are no further than 8
+        pytest.param(seen(7, 8, 6, 8), 30, id="it fell back and came again as far as it was"),
         pytest.param(seen(7, 7, 7, every=300), 600, id="five minutes between the looks"),
         pytest.param([*seen(7, 7), *seen(7, 7)[1:]], 15, id="Flink's own store was not refreshed"),
         pytest.param([*seen(7), *seen(7)], None, id="it never was: still the first sight"),
