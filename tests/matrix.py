@@ -58,7 +58,7 @@ ELSEWHERE = {
 
 # What a version cannot have: metric, the first version that has it, and why.
 SINCE = {
-    "flink_health_jobmanager_gc_time_ratio": ((0, 0), ""),
+    "flink_health_taskmanager_fds_used_ratio": ((2, 0), "Flink counts file descriptors from 2.0 on"),
 }
 
 

@@ -77,7 +77,7 @@ def exporter(folder: Path, config: str) -> Iterator[Exporter]:
         process = subprocess.Popen([*command, "--web.listen-address", f"127.0.0.1:{port}"], stderr=stderr)
     try:
         running = Exporter(process, f"http://127.0.0.1:{port}", log)
-        eventually(lambda: running.get("/-/healthy")[0] == 200, "the exporter to listen", 20)
+        eventually(lambda: running.get("/-/healthy")[0] == 200, "the exporter to listen")
         yield running
     finally:
         process.send_signal(signal.SIGTERM)
