@@ -30,8 +30,8 @@ MODES = ("reporter", "rest")
 DOCS = Path(__file__).parents[1] / "docs"
 SEEN, TABLE = DOCS / "versions.json", DOCS / "versions.md"
 
-# Long enough for what is only said after a minute of watching, or after ten looks.
-_WATCHED = 100.0
+# Long enough for what is only said after ten looks of which one counts every 15 s.
+_WATCHED = 190.0
 _INTERVAL = "4s"
 
 # What no job of the demo can show, and the test in which a real cluster does.
@@ -57,8 +57,25 @@ ELSEWHERE = {
 }
 
 # What a version cannot have: metric, the first version that has it, and why.
+_COUNTED_TIME = (
+    (1, 16),
+    "Flink counts busy, backpressured and idle time from 1.16 on; before, it has averages of a moment",
+)
 SINCE = {
-    "flink_health_taskmanager_fds_used_ratio": ((2, 0), "Flink counts file descriptors from 2.0 on"),
+    **dict.fromkeys(
+        (
+            "flink_health_task_busy_max_ratio",
+            "flink_health_task_busy_mean_ratio",
+            "flink_health_task_backpressured_max_ratio",
+            "flink_health_task_backpressured_mean_ratio",
+            "flink_health_task_idle_mean_ratio",
+            "flink_health_task_headroom_ratio",
+            "flink_health_task_bottleneck",
+            "flink_health_task_capacity_records_per_second",
+        ),
+        _COUNTED_TIME,
+    ),
+    "flink_health_taskmanager_fds_used_ratio": ((2, 2), "Flink 2.0.2 does not count file descriptors yet, 2.2.1 does"),
 }
 
 

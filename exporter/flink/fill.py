@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.flink.errors import FlinkError, NotFound
 from exporter.flink.readings import Address, Cells, operators_by_vertex, plain, reading
@@ -24,8 +24,18 @@ _PARTITION = re.compile(
 _SUBTASK = re.compile(r"operator_subtask_index\.(\d+)\.")
 _VARIABLE = re.compile(r"(?<=_id)\.\w+|(?<=_index)\.\w+")
 
-# How long a list of metric names is believed.
-_NAMES_LAST = 60.0
+# How long a list of metric names is believed: at first, and at most. Each new one is believed twice as long.
+_NAMES_LAST = 5.0
+_NAMES_LAST_AT_MOST = 60.0
+
+
+class _Names(NamedTuple):
+    """A list of metric names, when it was asked for, for how long it is believed, and the epoch that it is true for."""
+
+    epoch: float | None
+    asked_at: float
+    lasts: float
+    names: tuple[str, ...]
 
 
 class Filler:
@@ -36,7 +46,7 @@ class Filler:
         self._raws: dict[Scope, list[Raw]] = {}
         # By job and vertex, and with the epoch they are true for: what is nowhere, and what there is.
         self._absent: dict[tuple[str, str, Raw], float | None] = {}
-        self._names: dict[tuple[str, str, str], tuple[float | None, float, tuple[str, ...]]] = {}
+        self._names: dict[tuple[str, str, str], _Names] = {}
 
     async def fill(
         self,
@@ -74,7 +84,7 @@ class Filler:
     def _forget_all_but(self, jobs: Sequence[Job]) -> None:
         epochs = {(job.id, vertex.id): vertex.epoch for job in jobs for vertex in job.vertices}
         self._absent = {key: epoch for key, epoch in self._absent.items() if epochs.get(key[:2], -1.0) == epoch}
-        self._names = {key: known for key, known in self._names.items() if epochs.get(key[:2], -1.0) == known[0]}
+        self._names = {key: known for key, known in self._names.items() if epochs.get(key[:2], -1.0) == known.epoch}
 
     async def _jobmanager(self, cells: Cells) -> None:
         raws = self._raws[Scope.JOBMANAGER]
@@ -171,9 +181,11 @@ class Filler:
     ) -> tuple[str, ...]:
         """Names that there are, asked now and then: a source has some of them from its first record on only."""
         known = self._names.get(key)
-        if known is None or time.monotonic() - known[1] > _NAMES_LAST:
-            self._names[key] = known = (vertex.epoch, time.monotonic(), await ask())
-        return known[2]
+        now = time.monotonic()
+        if known is None or now - known.asked_at > known.lasts:
+            lasts = min(_NAMES_LAST_AT_MOST, 2 * known.lasts) if known else _NAMES_LAST
+            self._names[key] = known = _Names(vertex.epoch, now, lasts, await ask())
+        return known.names
 
 
 def _told(cells: Cells, raw: Raw, job: str, vertex: str, operators: Iterable[str]) -> set[int]:

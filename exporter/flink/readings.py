@@ -50,8 +50,6 @@ def reading(raw: Raw, value: float) -> float | None:
         return None  # no record had a time yet; other values below 0 are records from the future
     if value < 0 and raw.name.endswith((".Max", "Offset")):
         return None  # the JVM gives no maximum; nothing was read, or committed, yet
-    if value == -1 and raw.name.endswith("EventTimeLag"):
-        return None  # no record yet
     return value
 
 

@@ -70,7 +70,7 @@ _HOSTS = Track("bottleneck_hosts", most=64, span=60.0, least=2)  # by TaskManage
 
 def remember(job: Job, past: Past, now: float) -> Iterator[Note]:
     running = [vertex for vertex in job.vertices if vertex.running]
-    if job.epoch is None or not running:
+    if not running:
         return
     at = running[0].read_at
     work = {vertex.id: _Work(*(vertex.readings.get(raw) for raw in (BUSY, BACKPRESSURED))) for vertex in running}
@@ -86,6 +86,8 @@ def _spent(host: TaskManager) -> _Spent:
 
 
 def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
+    if job.epoch is None:
+        return
     known = _shares(past, job)
     culprits = {vertex for vertex, mine in known.items() if _is_saturated(mine)}
     outputs = {vertex.id: vertex.outputs for vertex in job.vertices}
@@ -98,8 +100,7 @@ def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
 
 def _shares(past: Past, job: Job) -> dict[str, _Shares]:
     """By vertex, of those that run and of which anything is known."""
-    running = [vertex for vertex in job.vertices if vertex.running]
-    points = up_to(running[0].read_at, past[_WORK]) if job.epoch is not None and running else ()
+    points = past[_WORK] if any(vertex.running for vertex in job.vertices) else ()
 
     def share(vertex: str, which: int) -> list[float]:
         columns = [
@@ -141,7 +142,7 @@ def _culprit_behind(vertex: str, outputs: Mapping[str, Sequence[str]], known: Ma
 def _reason(vertex: Vertex, mine: _Shares, past: Past) -> str:
     mean = sum(mine.busy) / len(mine.busy) if mine.busy else 0.0
     cpu, gc = _hosts(vertex, past)
-    if len(mine.busy) > 1 and mean > 0 and max(mine.busy) / mean >= _UNEVEN:
+    if mean > 0 and max(mine.busy) / mean >= _UNEVEN:
         return "skew"
     if gc is not None and gc >= _COLLECTS:
         return "gc"

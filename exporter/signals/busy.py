@@ -55,7 +55,7 @@ _TRACKS = {raw: Track(f"time_{raw.name}", most=64, span=60.0, least=2) for raw i
 def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
     for raw, track in _TRACKS.items():
         column = vertex.readings.get(raw)
-        if vertex.running and vertex.epoch is not None and column is not None:
+        if column is not None:
             yield Note(track, Point(vertex.read_at, column, tick=vertex.read_at, epoch=vertex.epoch))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from exporter.families import Family, Sample
@@ -15,7 +16,9 @@ HEAP_MAX = Raw(Scope.TASKMANAGER, "Status.JVM.Memory.Heap.Max")
 _FEW_ATTEMPTS = 3
 # State on the heap beyond this share of it leaves too little for the work.
 _LARGE_STATE = 0.3
-_ON_THE_HEAP = ("hashmap", "memory", "fsstatebackend", "filesystem")
+_ON_THE_HEAP = ("hashmap", "memory", "fsstatebackend")
+# Flink's ways to say that something is not done at all: `0`, `0 ms`, `PT0S`, and -1 where it is a plain number.
+_NEVER = re.compile(r"(pt)?0+\s*[a-zµ]*|-\d+", re.IGNORECASE)
 
 ISSUE = Family(
     name="flink_health_job_config_issue",
@@ -40,11 +43,8 @@ def _of_job(job: Job) -> Iterator[str]:
     strategy, settings = job.restart_strategy, job.checkpoint_settings
     if strategy is not None and strategy.kind == "none":
         yield "no_restart_strategy"
-    if (
-        strategy is not None
-        and strategy.kind == "fixed-delay"
-        and (strategy.attempts or _FEW_ATTEMPTS + 1) <= _FEW_ATTEMPTS
-    ):
+    attempts = strategy.attempts if strategy is not None and strategy.kind == "fixed-delay" else None
+    if attempts is not None and attempts <= _FEW_ATTEMPTS:
         yield "few_restart_attempts"
     if settings is None:
         return
@@ -57,11 +57,13 @@ def _of_job(job: Job) -> Iterator[str]:
 
 
 def _state_is_large(job: Job) -> bool:
+    """Whether the last checkpoint's state is too large for the TaskManagers that hold it, all of which were read."""
     hosts = {host.id: host for vertex in job.vertices for host in vertex.hosts}
-    heap = sum(host.readings.get(HEAP_MAX, 0.0) for host in hosts.values())
+    heaps = [host.readings.get(HEAP_MAX) for host in hosts.values()]
+    known = [heap for heap in heaps if heap is not None]
     history = job.checkpoints.history if job.checkpoints else ()
-    states = [entry.state_bytes for entry in history if entry.state_bytes is not None]
-    return bool(states) and heap > 0 and states[-1] > _LARGE_STATE * heap
+    states = [entry.state_bytes for entry in history if entry.state_bytes is not None and not entry.savepoint]
+    return bool(states and known) and len(known) == len(heaps) and states[-1] > _LARGE_STATE * sum(known)
 
 
 def _of_cluster(cluster: Cluster) -> Iterator[str]:
@@ -70,16 +72,16 @@ def _of_cluster(cluster: Cluster) -> Iterator[str]:
     if cluster.has_reporter is False:
         yield "reporter_missing"
     configuration = cluster.configuration or {}
-    tracking = configuration.get("metrics.latency.interval", "0").strip() not in ("0", "0 ms")
-    if tracking and configuration.get("metrics.latency.granularity", "operator") == "subtask":
+    tracking = not _NEVER.fullmatch(configuration.get("metrics.latency.interval", "0").strip())
+    if tracking and configuration.get("metrics.latency.granularity", "").strip().lower() == "subtask":
         yield "latency_tracking_costly"
-    if configuration.get("metrics.fetcher.update-interval", "").strip() in ("0", "0 ms"):
+    if _NEVER.fullmatch(configuration.get("metrics.fetcher.update-interval", "").strip()):
         yield "metric_fetcher_disabled"
 
 
 def _survives_a_loss(taskmanagers: tuple[TaskManager, ...]) -> bool:
     """Whether the tasks of the fullest TaskManager would find slots on the others."""
-    fullest = max(taskmanagers, key=lambda tm: tm.slots - tm.slots_free)
+    fullest = max(taskmanagers, key=lambda tm: (tm.slots - tm.slots_free, tm.slots_free))
     free = sum(tm.slots_free for tm in taskmanagers if tm is not fullest)
     return fullest.slots - fullest.slots_free <= free
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from exporter.families import Family, Kind, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Failure, Job, Part
-from exporter.signals._scenarios import CATALOGUE, OTHER, SCENARIOS, USER_CODE
+from exporter.signals._scenarios import CATALOGUE, OTHER, SCENARIOS, USER_CODE, Row
 from exporter.signals.base import Note, Signal
 
 TOTAL = Family(
     name="flink_health_job_failures_total",
     help="Root failures of the job, by what brought it down.",
     formula="entries of the exception history, each once (time, class and task), by failure labels, else by the "
-    "classes and messages of the cause chain; `other` also counts entries that left the history unseen",
+    "classes and messages of the cause chain; `other` also counts each time that entries left the history unseen",
     labels=("scenario",),
     kind=Kind.COUNTER,
 )
@@ -29,38 +29,72 @@ LAST = Family(
 _SEEN = Track("failures_seen", most=128)
 _TOTALS = {scenario: Track(f"failures_{scenario}", most=1) for scenario in SCENARIOS}
 
-# The packages of Flink and of what it brings along. A frame of anybody else is the user's, and so is generated code.
-_FRAMEWORK = ("org.apache.", "java.", "javax.", "jdk.", "sun.", "com.sun.", "scala.", "akka.", "io.netty.")
-_FRAME = re.compile(r"^\s+at (?:[\w.$-]+/{1,2})?(?:[\w.-]+@[\w.]+/)?([\w.$]+)\(", re.MULTILINE)
+# What an exception and its causes are; suppressed ones are indented, and stay out.
 _THROWN = re.compile(r"^(?:Caused by: )?((?:[a-zA-Z_$][\w$]*\.)+[A-Z_$][\w$]*)(?:: (.*))?", re.MULTILINE)
+# A frame's class and method, without its loader and module: `at app//…`, `at java.base/…`.
+_FRAME = re.compile(r"^\s+at (?:[\w.-]*(?:@[\w.+-]+)?/{1,2})?([\w.$]+)", re.MULTILINE)
+
+# The packages of what runs the user's code: below these in a stack it is only passed through.
+_RUNS_IT = (
+    "org.apache.flink.streaming.",
+    "org.apache.flink.runtime.",
+    "org.apache.flink.table.runtime.",
+    "org.apache.flink.connector.",
+)
+# The packages of Flink, of what it brings along, and of the drivers that its connectors use. A frame of anybody else
+# is the user's, and so is generated code, which has no package.
+_FRAMEWORK = (
+    "org.apache.",
+    *("java.", "javax.", "jdk.", "sun.", "com.sun.", "scala.", "akka.", "io.netty.", "org.rocksdb."),
+    *("com.esotericsoftware.", "com.fasterxml.", "com.google.", "com.amazonaws.", "software.amazon.", "com.azure."),
+    *("com.mysql.", "org.postgresql.", "oracle.", "com.microsoft.", "com.mongodb.", "org.elasticsearch."),
+    *("org.opensearch.", "io.debezium.", "com.ververica.", "io.confluent.", "com.datastax.", "com.clickhouse."),
+)
 
 
 def scenario(failure: Failure) -> str:
     """What brought the job down. Never raises: what is not understood is `other`."""
-    for value in failure.labels.values():
-        if value.lower() in SCENARIOS:
-            return value.lower()
+    labels = [value.lower() for value in failure.labels.values()]
+    for label in labels:
+        if label in SCENARIOS:
+            return label
+    row = deciding(failure)
+    if row is not None:
+        return row.scenario
+    return USER_CODE if "user" in labels or _is_users(failure.trace) else OTHER
+
+
+def deciding(failure: Failure) -> Row | None:
+    """The row of the catalogue that decides; None where none matches."""
     chain = [(failure.name, ""), *_THROWN.findall(failure.trace)]
-    for name, where, words in CATALOGUE:
-        if any(where.search(thrown) and words.search(message) for thrown, message in chain):
-            return name
-    if any(value.upper() == "USER" for value in failure.labels.values()) or _is_users(failure.trace):
-        return USER_CODE
-    return OTHER
+    matching = (
+        row for row in CATALOGUE if any(row.thrown.search(name) and row.says.search(said) for name, said in chain)
+    )
+    return next(matching, None)
 
 
 def _is_users(trace: str) -> bool:
-    """Whether the innermost cause was thrown in, or below, code that is not the framework's."""
-    innermost = trace.rpartition("Caused by: ")[2]
-    return any(not frame.startswith(_FRAMEWORK) for frame in _FRAME.findall(innermost))
+    """Whether any of the exceptions was thrown by code that is not the framework's, or by what that code called."""
+    return any(_thrown_by_user(link) for link in trace.split("Caused by: "))
+
+
+def _thrown_by_user(link: str) -> bool:
+    for frame in _FRAME.findall(link):
+        if frame.startswith(_RUNS_IT):
+            return False
+        if not frame.startswith(_FRAMEWORK):
+            return True
+    return False
 
 
 def remember(job: Job, past: Past, now: float) -> Iterator[Note]:
     if job.failures is None:
         return
-    known = {point.tick for point in past[_SEEN]}
-    oldest = past[_SEEN][0].at if len(past[_SEEN]) == _SEEN.most else 0.0
-    new = [entry for entry in job.failures.entries if _tick(entry) not in known and entry.at >= oldest]
+    seen = past[_SEEN]
+    known = {point.tick for point in seen}
+    # Flink's history may be longer than ours: what is older than all that is remembered was seen and forgotten.
+    oldest = seen[0].at if len(seen) == _SEEN.most else -1.0
+    new = [entry for entry in job.failures.entries if _tick(entry) not in known and entry.at > oldest]
     for entry in new:
         yield Note(_SEEN, Point(entry.at, None, tick=_tick(entry)))
     scenarios = [(scenario(entry), entry.at) for entry in new]
@@ -72,7 +106,7 @@ def remember(job: Job, past: Past, now: float) -> Iterator[Note]:
         last = past.last(track)
         if times or last is None:
             count = (last.value if last else 0) + len(times)
-            yield Note(track, Point(max(times, default=0.0), count, tick=(count, max(times, default=0.0))))
+            yield Note(track, Point(max(times, default=0.0), count, tick=count))
 
 
 def _tick(failure: Failure) -> tuple[float, str, str | None]:

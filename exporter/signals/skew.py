@@ -8,6 +8,7 @@ from math import isnan
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Column, Raw, Scope, Vertex
+from exporter.signals._counters import shares
 from exporter.signals._stats import present, rates
 from exporter.signals.base import Note, Signal
 
@@ -39,10 +40,10 @@ HOTTEST = Family(
 WINDOW = 60.0
 _TRACKS = {signal: Track(f"skew_{signal}", most=64, span=WINDOW, least=2) for signal in ("records", "busy")}
 
-# Below these a task hardly works, and its unevenness is chance: records a second of all subtasks; milliseconds busy a
-# second of each, on average.
+# Below these a task hardly works, and its unevenness is chance: records a second of all subtasks; share of time busy
+# of each, on average.
 _LEAST_RECORDS = 1.0
-_LEAST_BUSY = 10.0
+_LEAST_BUSY = 0.01
 
 
 def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
@@ -65,7 +66,7 @@ def _records(vertex: Vertex) -> Raw:
 
 def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
     for signal in _counters(vertex):
-        column = rates(past[_TRACKS[signal]])
+        column = (shares if signal == "busy" else rates)(past[_TRACKS[signal]])
         values = present(column) if column else []
         if column is None or len(values) < 2 or not _works(signal, values):
             continue

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from exporter.families import Family, Kind, Sample
 from exporter.history import Past, Point, Track
-from exporter.model import Cluster, TaskManager
+from exporter.model import Cluster, Job, TaskManager
 from exporter.signals.base import Note, Signal
 
 LOSSES = Family(
     name="flink_health_cluster_taskmanager_losses_total",
     help="TaskManagers that left while tasks ran on them.",
-    formula="TaskManagers of the last look that are gone and had slots in use then",
+    formula="TaskManagers of the last look that are gone and had slots in use then, unless all jobs of then finished "
+    "or were canceled; after the JobManager was away, those that have not come back at the second look",
     kind=Kind.COUNTER,
 )
 TOLERANCE = Family(
@@ -20,6 +22,22 @@ TOLERANCE = Family(
     help="How many of the fullest TaskManagers may vanish with all running tasks still finding slots.",
     formula="most k for which what the k fullest use fits into the free slots of the others; absent without any",
 )
+
+
+class _Roster(NamedTuple):
+    """What was there at a look.
+
+    used: slots in use, by TaskManager. jobs: when the JobManager took each one up that had not ended. settled: whether
+    a TaskManager that is not there is gone; one that a new JobManager has not heard of yet may still come back.
+    """
+
+    used: Mapping[str, int]
+    jobs: Mapping[str, float]
+    settled: bool
+
+
+# States of jobs that left their TaskManagers; one that failed may have done so because it lost them.
+_IN_PEACE = frozenset({"FINISHED", "CANCELED"})
 
 _ROSTER = Track("slots_roster", most=1)
 _LOSSES = Track("slots_losses", most=1)
@@ -30,13 +48,27 @@ def _used(taskmanager: TaskManager) -> int:
 
 
 def remember(cluster: Cluster, past: Past, now: float) -> Iterator[Note]:
-    if cluster.taskmanagers is None:
-        return
     last, losses = past.last(_ROSTER), past.last(_LOSSES)
-    present = {tm.id for tm in cluster.taskmanagers}
-    lost = sum(used > 0 and tm not in present for tm, used in (last.value if last else {}).items())
+    if cluster.taskmanagers is None:
+        if last is not None:
+            yield Note(_ROSTER, Point(now, last.value._replace(settled=False), tick=now))
+        return
+    used = {tm.id: _used(tm) for tm in cluster.taskmanagers}
+    jobs = {job.id: job for job in cluster.jobs or () if job.state not in _IN_PEACE}
+    missing, settled = _missing(last.value, used, jobs) if last else ({}, True)
+    lost = len(missing) if settled else 0
     yield Note(_LOSSES, Point(now, (losses.value if losses else 0) + lost, tick=now))
-    yield Note(_ROSTER, Point(now, {tm.id: _used(tm) for tm in cluster.taskmanagers}, tick=now))
+    alive = {job.id: job.started_at for job in jobs.values() if not job.terminal}
+    yield Note(_ROSTER, Point(now, _Roster(used if settled else missing | used, alive, True), tick=now))
+
+
+def _missing(last: _Roster, used: Mapping[str, int], jobs: Mapping[str, Job]) -> tuple[dict[str, int], bool]:
+    """TaskManagers that are not there and had work at the last look; and whether they will not come back."""
+    still = jobs.keys() & last.jobs.keys()
+    if not still:
+        return {}, True
+    same_jobmanager = all(jobs[job].started_at == last.jobs[job] for job in still)
+    return {tm: slots for tm, slots in last.used.items() if slots and tm not in used}, last.settled and same_jobmanager
 
 
 def derive(cluster: Cluster, past: Past, now: float) -> Iterator[Sample]:
@@ -48,7 +80,8 @@ def derive(cluster: Cluster, past: Past, now: float) -> Iterator[Sample]:
 
 
 def _tolerance(taskmanagers: tuple[TaskManager, ...]) -> int:
-    fullest_first = sorted(taskmanagers, key=_used, reverse=True)
+    # Of equally full ones the one that takes most free slots along comes first.
+    fullest_first = sorted(taskmanagers, key=lambda tm: (_used(tm), tm.slots_free), reverse=True)
     homeless, free = 0, sum(tm.slots_free for tm in taskmanagers)
     for tolerated, tm in enumerate(fullest_first):
         homeless, free = homeless + _used(tm), free - tm.slots_free

@@ -7,7 +7,7 @@ Offsets are committed when a checkpoint completes, so that between two of them w
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from math import isfinite
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
@@ -112,9 +112,6 @@ class _Lag(NamedTuple):
 
 
 def remember(source: Source, past: Past, now: float) -> Iterator[Note]:
-    if source.epoch is None:
-        return
-
     def point(value: object, *epoch: Hashable) -> Point:
         return Point(source.read_at, value, tick=source.read_at, epoch=(source.epoch, *epoch))
 
@@ -131,11 +128,7 @@ def remember(source: Source, past: Past, now: float) -> Iterator[Note]:
 def _lag(source: Source) -> _Lag | None:
     for raw in (PENDING, LAG_MAX, LEGACY_LAG_MAX):
         # Below 0 is a connector's word for what it does not know; infinite is Kafka's.
-        known = {
-            subtask: records
-            for subtask, records in enumerate(source.readings.get(raw, ()))
-            if isfinite(records) and records >= 0
-        }
+        known = {subtask: records for subtask, records in enumerate(source.readings.get(raw, ())) if 0 <= records < inf}
         if known:
             return _Lag(sum(known.values()), (raw, *known), raw is LEGACY_LAG_MAX)
     return None

@@ -70,9 +70,6 @@ _LEAST_BUSY = 0.05
 
 
 def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
-    if vertex.epoch is None or not vertex.running:
-        return
-
     def point(value: object) -> Point:
         return Point(vertex.read_at, value, tick=vertex.read_at, epoch=vertex.epoch)
 

@@ -56,9 +56,8 @@ class Kafka:
         self._jvms: list[Jvm] = []
         broker, controller = free_ports(2)
         self.address = f"127.0.0.1:{broker}"
-        self._client = {"bootstrap.servers": self.address, **_QUIET}
-        self._admin = AdminClient(self._client)
-        self._consumer = Consumer({"group.id": "tests", **self._client})
+        self._admin = AdminClient({"bootstrap.servers": self.address, **_QUIET})
+        self._consumer = Consumer({"bootstrap.servers": self.address, "group.id": "tests", **_QUIET})
         self._properties = self._folder / "server.properties"
         self._properties.write_text(
             _CONFIGURATION.format(broker=broker, controller=controller, data=self._folder / "data")
@@ -78,6 +77,7 @@ class Kafka:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            self._consumer.close()
             self.kill()
         finally:
             self._leash.close()

@@ -255,6 +255,7 @@ async def test_one_that_is_registered_under_another_host_is_looked_for_there(
     one.becomes(one.id, 3.0)
     found = await reading.cycle(one.registered(host="localhost"))
     assert heaps(found) == {"h_1_a": 3.0}
+    assert [headers["Host"].partition(":")[0] for headers in one.reporter.headers] == [HOST, "localhost"]
 
 
 async def test_one_that_does_not_answer_is_looked_for_ever_less_often(
@@ -276,21 +277,30 @@ async def test_one_that_does_not_answer_is_looked_for_ever_less_often(
     assert heaps(await reading.cycle(one.registered(), after=600)) == {"h_1_a": 4.0}
 
 
-async def test_a_pause_ends_with_its_success_and_with_its_host(
-    session: aiohttp.ClientSession, processes: list[Process]
-) -> None:
+async def test_a_pause_ends_with_its_host(session: aiohttp.ClientSession, processes: list[Process]) -> None:
     one, *_ = processes
     one.becomes("h:9-z")
     reading = Reading(session, [one.reporter.port])
     await reading.cycle(one.registered())
-    await reading.cycle()  # its host is gone
     one.becomes(one.id)
+    assert (await reading.cycle(one.registered())).read == frozenset()
+    await reading.cycle()  # its host is gone
     assert (await reading.cycle(one.registered())).read == {"h_1_a"}
+
+
+async def test_after_a_success_pauses_are_short_again(session: aiohttp.ClientSession, processes: list[Process]) -> None:
+    one, *_ = processes
+    one.becomes("h:9-z")
+    reading = Reading(session, [one.reporter.port])
+    await reading.cycle(one.registered())
+    await reading.cycle(one.registered(), after=30)
+    one.becomes(one.id)
+    assert (await reading.cycle(one.registered(), after=60)).read == {"h_1_a"}
     one.becomes("h:9-z")
     await reading.cycle(one.registered())
     one.becomes(one.id)
     assert (await reading.cycle(one.registered(), after=20)).read == frozenset()
-    assert (await reading.cycle(one.registered(), after=10)).read == {"h_1_a"}  # 30 s again, not 60
+    assert (await reading.cycle(one.registered(), after=10)).read == {"h_1_a"}
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ RECORDS_IN = Raw(TASK, "numRecordsIn")
 WATERMARK = Raw(TASK, "currentInputWatermark")
 OUT_WATERMARK = Raw(OPERATOR, "currentOutputWatermark")
 HEAP_MAX = Raw(TASKMANAGER, "Status.JVM.Memory.Heap.Max")
+EMIT_LAG = Raw(OPERATOR, "currentEmitEventTimeLag")
 
 # What a signal may come to want of a TaskManager's process, in the spelling of REST.
 WANTED = (
@@ -176,6 +177,7 @@ BOTH = {0: 5.0, 1: 7.0}
     [
         pytest.param(block(PLAIN, OTHER), BOTH, 0, id="as Flink writes it"),
         pytest.param(block(PLAIN, OTHER)[:-1], BOTH, 0, id="no newline at the end"),
+        pytest.param(block(PLAIN, OTHER).partition(b"\n")[2], BOTH, 0, id="no HELP, so that it begins with TYPE"),
         pytest.param(block(PLAIN, OTHER).replace(b"\n", b"\r\n"), BOTH, 0, id="lines that end as in DOS"),
         pytest.param(block(PLAIN, "", OTHER), BOTH, 0, id="an empty line"),
         pytest.param(block(PLAIN, OTHER.replace(",}", "}")), BOTH, 0, id="no comma after the last label"),
@@ -254,6 +256,8 @@ def test_an_odd_line_costs_itself(page: bytes, cells: dict[int, float] | None, b
         pytest.param(OUT_WATERMARK, "-9.223372036854775808E18", -inf, id="an operator's"),
         pytest.param(HEAP_MAX, "-1.0", None, id="the JVM has no maximum"),
         pytest.param(HEAP_MAX, "4.02653184E8", 402653184.0, id="it has one"),
+        pytest.param(EMIT_LAG, "-1.0", None, id="no record had a time yet"),
+        pytest.param(EMIT_LAG, "-2.0", -2.0, id="a record from the future"),
         pytest.param(RECORDS_IN, "-1.0", -1.0, id="-1 of anything else is a value"),
         pytest.param(RECORDS_IN, "NaN", None, id="NaN is none"),
     ],
@@ -310,6 +314,7 @@ def test_nothing_of_a_scrape_that_broke_off_is_kept() -> None:
     [
         pytest.param('host="h",tm_id="h:1_a",', "h_1_a", "h_1_a", id="as Flink writes it"),
         pytest.param('tm_id="h:1-a"', "h_1_a", "h_1_a", id="not sanitized"),
+        pytest.param('tm_id="h\\\\1"', "h_1", "h_1", id="escapes are one character"),
         pytest.param('host="h",', "", None, id="the variable is excluded: whose it is must be known otherwise"),
         pytest.param("", "", None, id="no labels at all"),
     ],

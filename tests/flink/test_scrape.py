@@ -101,9 +101,8 @@ class TestARecordedCluster:
             assert job.checkpoints.completed > 5
         for name in ("report-finished", "backfill-canceled"):
             ended = jobs[name]
-            assert ended == Job(
-                id=ended.id, name=name, state=ended.state, started_at=ended.started_at, now=scrape.cluster.taken_at
-            )
+            assert (ended.vertices, dict(ended.readings)) == ((), {})
+            assert (ended.checkpoints, ended.failures, ended.restart_strategy) == (None, None, None)
 
     def test_its_restarts(self, scrape: Scrape, version: str) -> None:
         for name in ALIVE:
@@ -123,8 +122,9 @@ class TestARecordedCluster:
                 )
         strategy = by_name(scrape.cluster)["invoices-restarting"].restart_strategy
         if version == "1.20":
-            # A strategy of the job's own configuration is the cluster's default to it: what Flink says here is not so.
-            assert strategy == RestartStrategy(kind="fixed-delay", attempts=None, delay=1.0, configured=False)
+            # It takes a strategy of the job's own configuration for the cluster's default: what it says is not so.
+            assert strategy is not None
+            assert not strategy.configured
         else:
             assert strategy == RestartStrategy(kind="fixed-delay", attempts=None, delay=2.0)
 
@@ -157,7 +157,7 @@ class TestARecordedCluster:
         expected = cluster.taken_at if by_reporter else cluster.taken_at - cluster.metrics_age
         for job in cluster.jobs or ():
             for vertex in job.vertices:
-                assert vertex.read_at == pytest.approx(expected)
+                assert vertex.read_at == pytest.approx(expected, abs=0.01)
 
 
 def by_id(job: Job, vertex: str) -> Vertex:
@@ -457,6 +457,20 @@ async def test_a_real_store_tells_what_it_had_before(fake_flink: FakeFlink, sess
     assert all(columns(job) != [0] * len(job.vertices) for job in first.cluster.jobs or () if not job.terminal)
 
 
+async def test_collectors_are_learned_once_the_store_has_them(session: aiohttp.ClientSession) -> None:
+    async with fake.running("1.17") as flink:
+        reads = scraper(session, flink)
+        flink.edit("/taskmanagers/*/metrics", lambda _names: [])
+        first = (await reads.scrape()).cluster
+        flink.edit("/taskmanagers/*/metrics", lambda names: names)
+        second = (await reads.scrape()).cluster
+        flink.forget()
+        third = (await reads.scrape()).cluster
+    learned = [[GC in tm.readings for tm in cluster.taskmanagers or ()] for cluster in (first, second, third)]
+    assert learned == [[False, False], [True, True], [True, True]]
+    assert flink.asked("/taskmanagers/*/metrics") == []
+
+
 # What is asked how often
 
 
@@ -510,6 +524,14 @@ async def test_ports_that_are_given_are_believed(fake_flink: FakeFlink, session:
     reads._ports = [port]
     assert (await reads.scrape()).taskmanagers_by_reporter == 1
     assert fake_flink.asked("/jobmanager/config") == []
+
+
+async def test_the_age_of_the_store_is_by_one_clock(fake_flink: FakeFlink, session: aiohttp.ClientSession) -> None:
+    """That of the JobManager, which need not agree with ours."""
+    expected = (await scraper(session, fake_flink).scrape()).cluster.metrics_age
+    reads = scraper(session, fake_flink)
+    reads._clock = lambda: fake_flink.clock() + 1000
+    assert (await reads.scrape()).cluster.metrics_age == expected
 
 
 async def test_phases_are_read_on_demand(fake_flink: FakeFlink, session: aiohttp.ClientSession) -> None:

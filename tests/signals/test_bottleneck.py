@@ -156,7 +156,7 @@ def chain(*tasks: Task) -> dict[str, Task]:
             {
                 "source": Task(0.05, 0.93),
                 "one": Task(0.1, 0.85, after=("source",)),
-                "other": Task(0.1, 0.0, after=("source",)),
+                "other": Task(0.3, 0.0, after=("source",)),
                 "join": Task(0.95, after=("one", "other")),
             },
             {"join": "sink"},
@@ -248,7 +248,10 @@ def slow(middle: Task) -> dict[str, Task]:
         pytest.param(Task(1.0), {"tm-1": Host(cpu=0.1, gc_each=0.4)}, "gc", id="on an older Flink, gc before waiting"),
         pytest.param(Task(1.0), {"tm-1": Host(gc=0.1, gc_each=0.4)}, "saturated", id="where both are, Flink's own sum"),
         pytest.param(
-            Task([1.0, 1.0], on=("tm-1", "tm-2")), {"tm-2": Host(gc=0.5)}, "gc", id="one of its TaskManagers collects"
+            Task([1.0, 1.0], on=("tm-1", "tm-2")),
+            {"tm-1": Host(gc=0.1), "tm-2": Host(gc=0.5)},
+            "gc",
+            id="one of its TaskManagers collects",
         ),
         pytest.param(Task(1.0), {"tm-9": Host(gc=0.9)}, "saturated", id="another task's TaskManager does"),
         pytest.param(Task(1.0), {"tm-1": Host(cpu=0.1)}, "external_wait", id="busy, but its processor is not"),
@@ -314,6 +317,12 @@ SLOW = slow(Task(1.0))
         pytest.param(works(SLOW, 15.0, {}), {MIDDLE: "saturated"}, id="Flink's own store was not refreshed"),
         pytest.param(works(SLOW, 30.0, {}, epoch=20.0), {}, id="its job restarted: one look is no share"),
         pytest.param(works(SLOW, 30.0, {}, epoch=None), {}, id="its job does not run"),
+        pytest.param(works(SLOW, 15.0, {}, epoch=None), {}, id="nor does it, and nothing is new"),
+        pytest.param(
+            works({id: task._replace(running=False) for id, task in SLOW.items()}, 30.0, {}),
+            {},
+            id="none of its tasks runs",
+        ),
         pytest.param(
             works({id: task._replace(busy=None, held=None) for id, task in SLOW.items()}, 30.0, {}),
             {},
@@ -325,6 +334,10 @@ def test_the_third_look(last: Job, expected: dict[str, str]) -> None:
     assert marked([(works(SLOW, 0.0, {}), 0.0), (works(SLOW, 15.0, {}), 15.0), (last, 30.0)]) == expected
 
 
+def test_a_job_that_does_not_run_has_no_culprit_however_long_it_is_looked_at() -> None:
+    assert marked([(works(SLOW, at, {}, epoch=None), at) for at in (0.0, 15.0, 30.0)]) == {}
+
+
 def test_one_look_is_no_share() -> None:
     assert marked([(works(SLOW, 60.0, {}), 60.0)]) == {}
 
@@ -332,6 +345,15 @@ def test_one_look_is_no_share() -> None:
 def test_a_restart_begins_anew() -> None:
     looks = [
         (works(SLOW, at, {}, epoch=epoch), at) for at, epoch in ((0.0, 0.0), (15.0, 0.0), (30.0, 20.0), (45.0, 20.0))
+    ]
+    assert marked(looks) == {MIDDLE: "saturated"}
+
+
+def test_nor_does_a_restart_remember_what_its_taskmanagers_did() -> None:
+    """They did nothing for 45 s; since it runs again they are busy."""
+    looks: list[Look] = [
+        (works(SLOW, at, {"tm-1": Host(cpu=cpu)}, epoch=epoch), at)
+        for at, cpu, epoch in ((0.0, 0.0, 0.0), (45.0, 0.0, 0.0), (50.0, 1.0, 50.0), (60.0, 1.0, 50.0))
     ]
     assert marked(looks) == {MIDDLE: "saturated"}
 

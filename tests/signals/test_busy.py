@@ -122,11 +122,16 @@ TOLD = busy(0.5, 0.3)
         pytest.param(spent([nan, nan], at=30.0), {}, id="no subtask was read"),
         pytest.param(spent([15_000, 3_000], at=30.0, running=False), {}, id="it does not run"),
         pytest.param(spent([15_000, 3_000], at=30.0, epoch=None), {}, id="its job does not run"),
+        pytest.param(spent([7_500, 1_500], at=15.0, epoch=None), {}, id="nor does it, and nothing is new"),
         pytest.param(spent([90_000, 90_000], at=30.0, epoch=20.0), {}, id="another attempt: one look is no share"),
     ],
 )
 def test_the_third_look(last: Vertex, expected: dict[str, object]) -> None:
     assert run(SIGNAL, [(FIRST, 0.0), (SECOND, 15.0), (last, 30.0)]) == expected
+
+
+def test_a_task_whose_job_does_not_run_says_nothing_however_long_it_is_looked_at() -> None:
+    assert run(SIGNAL, [(spent([500 * at], at=at, epoch=None), at) for at in (0.0, 15.0, 30.0)]) == {}
 
 
 def test_one_look_is_no_share() -> None:

@@ -1,4 +1,4 @@
-"""Is the time of garbage collection told of each process, whatever its collectors are called and however often it dies?"""
+"""Is the time of garbage collection told of each process, whatever its collectors are called and when it began?"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ BASELINE, RATIO = "task_throughput_baseline_per_second", "task_throughput_ratio"
 DROPPED = "task_late_records_dropped_per_second"
 
 
-def between(seconds: float = 60.0, **rates: object) -> list[Look]:
+def between(seconds: float, rates: Mapping[str, object]) -> list[Look]:
     """Two looks at a task that has run for a while; its counters rise by so much a second."""
     counters = {name: rate for name, rate in rates.items() if name in ("records", "sent", "busy")}
     about = {name: value for name, value in rates.items() if name not in counters}
@@ -65,7 +65,7 @@ def between(seconds: float = 60.0, **rates: object) -> list[Look]:
     ],
 )
 def test_rates(rates: dict[str, object], expected: Mapping[str, float], seconds: float) -> None:
-    assert run(SIGNAL, between(seconds, **rates)) == pytest.approx(expected)
+    assert run(SIGNAL, between(seconds, rates)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_rates(rates: dict[str, object], expected: Mapping[str, float], seconds:
 )
 def test_capacity(rates: dict[str, object], capacity: float | None) -> None:
     expected = None if capacity is None else pytest.approx(capacity)
-    assert run(SIGNAL, between(**rates)).get(CAPACITY) == expected
+    assert run(SIGNAL, between(60.0, rates)).get(CAPACITY) == expected
 
 
 def test_capacity_where_an_idle_subtask_counted_less_than_nothing() -> None:
@@ -105,9 +105,10 @@ def test_capacity_where_an_idle_subtask_counted_less_than_nothing() -> None:
     assert run(SIGNAL, looks)[CAPACITY] == 200  # 100 / 0.5
 
 
-def paced(rates: Iterable[float], *, every: float = 15.0, epoch: float = 0.0, **about: bool) -> list[Look]:
+def paced(rates: Iterable[float], *, every: float = 15.0, epoch: float = 0.0, **about: object) -> list[Look]:
     """Looks at a task, between which it takes in, and sends on twice, so many records a second."""
-    total, looks = 0.0, []
+    total = 0.0
+    looks: list[Look] = []
     for number, rate in enumerate([0.0, *rates]):
         total += rate * every
         at = epoch + number * every
@@ -128,6 +129,9 @@ def normal(looks: Sequence[Look]) -> tuple[float | None, float | None]:
         pytest.param(paced([100] * 10), (None, None), id="ten rates, the present among them: too few"),
         pytest.param(paced([100] * 11), (100, 1), id="ten and the present"),
         pytest.param(paced([100] * 11, source=True), (200, 1), id="a source by what it sends on"),
+        pytest.param(
+            paced([100] * 11, source=True, outputs=()), (100, 1), id="one chained to its sink by what it takes in"
+        ),
         pytest.param(paced([100] * 11, every=60), (100, 1), id="a minute between the looks"),
         pytest.param(paced([100] * 11, every=300), (100, 1), id="five minutes between the looks"),
         # The rate over the last minute, four looks: (3 * 100 + 0) / 4
@@ -166,11 +170,20 @@ def later(make: Callable[[float], Vertex], *, seconds: float = 15.0) -> list[Loo
         pytest.param(lambda at: vertex(records=[nan], at=at), (None, None), id="no subtask was read"),
         pytest.param(lambda at: vertex(records=[100 * at], at=at, running=False), (None, None), id="it does not run"),
         pytest.param(lambda at: vertex(records=[100 * at], at=at, epoch=None), (None, None), id="its job does not run"),
+        pytest.param(
+            lambda at: vertex(records=[100 * (at - 15)], at=at - 15, epoch=None),
+            (None, None),
+            id="nor does it, and nothing is new",
+        ),
         pytest.param(lambda at: vertex(records=[0], at=at, epoch=at), (None, None), id="another attempt begins anew"),
     ],
 )
 def test_one_look_more(last: Callable[[float], Vertex], expected: tuple[float | None, float | None]) -> None:
     assert normal(later(last)) == expected
+
+
+def test_a_task_whose_job_does_not_run_says_nothing_however_long_it_is_looked_at() -> None:
+    assert run(SIGNAL, [(vertex(records=[100 * at], at=at, epoch=None), at) for at in (0.0, 15.0, 30.0)]) == {}
 
 
 def test_another_attempt_knows_nothing_of_the_one_before() -> None:
@@ -185,7 +198,7 @@ def test_a_reading_seen_twice_is_one() -> None:
     looks = paced([100] * 11)
     twice = [look for entity, at in looks for look in ((entity, at), (entity, at + 7))]
     assert normal(twice) == normal(looks)
-    assert normal(twice[:-3]) == (None, None)
+    assert normal(twice[:-2]) == (None, None)
 
 
 def dropping(*operators: Mapping[str, Sequence[float]]) -> list[Look]:
