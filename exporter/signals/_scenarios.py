@@ -69,7 +69,7 @@ CATALOGUE = (
     _row(
         "storage",
         r"\.FlinkRuntimeException$",
-        r"^Exceeded checkpoint .* due to (.*IO-problem detected|Asynchronous task checkpoint failed|Failure to finalize)",
+        r"^Exceeded checkpoint .*(IO-problem detected|Asynchronous task checkpoint failed|Failure to finalize)",
     ),
     _row("checkpoint_failure", r"\.FlinkRuntimeException$", r"^Exceeded checkpoint tolerable failure threshold"),
     _row(

@@ -66,7 +66,6 @@ class _Count(NamedTuple):
     started_at: when the present JobManager took the job up; its own count began at 0.
     counted: how many of that count the restarts hold; None where they were counted otherwise from midway on.
     flink: that count when it was last read; None while this JobManager has never told it.
-    silent: at how many looks this JobManager has not told it.
     failed_at: the latest root failure, 0 where there was none; None while the exception history was never read.
     epoch: the last entry into RUNNING under this JobManager.
     """
@@ -75,7 +74,6 @@ class _Count(NamedTuple):
     started_at: float
     counted: int | None
     flink: int | None
-    silent: int
     failed_at: float | None
     epoch: float | None
 
@@ -131,20 +129,20 @@ def _not_counted_yet(job: Job) -> int:
 
 def _first(job: Job) -> _Count:
     flink = _by_flink(job)
-    return _Count(flink, job.started_at, flink, flink, int(flink is None), _last_failure(job), job.epoch)
+    return _Count(flink, job.started_at, flink, flink, _last_failure(job), job.epoch)
 
 
 def _next(job: Job, seen: _Count) -> _Count:
     """The count after one more look."""
     flink, new_jobmanager = _by_flink(job), job.started_at != seen.started_at
     if new_jobmanager:
-        seen = seen._replace(started_at=job.started_at, counted=0, flink=None, silent=0, epoch=None)
+        seen = seen._replace(started_at=job.started_at, counted=0, flink=None, epoch=None)
     if flink is not None:
         # The store may still hold what the JobManager before counted: the first that a new one tells is not believed.
         seen = _believing(job, seen, 0 if new_jobmanager else flink)._replace(flink=flink)
     elif seen.flink is None:
         seen = _without_flink(job, seen)
-    failed_at = None if new_jobmanager and flink is None else _last_failure(job)
+    failed_at = _last_failure(job)
     return seen._replace(
         failed_at=seen.failed_at if failed_at is None else max(failed_at, seen.failed_at or 0.0),
         epoch=seen.epoch if job.epoch is None else job.epoch,
@@ -164,16 +162,11 @@ def _believing(job: Job, seen: _Count, flink: int) -> _Count:
 
 
 def _without_flink(job: Job, seen: _Count) -> _Count:
-    """A first look may miss Flink's count, which is fetched lazily; from the second on something else has to count."""
-    silent = seen._replace(silent=seen.silent + 1)
-    if not seen.silent:
-        return silent
+    """The first look of all may miss Flink's count, which is fetched lazily; then something else has to count."""
     if seen.restarts is None:
-        return silent._replace(restarts=len(job.failures.entries) if job.failures else 0, counted=None)
+        return seen._replace(restarts=len(job.failures.entries) if job.failures else 0, counted=None)
     since = _otherwise(job, seen)
-    return silent._replace(
-        restarts=seen.restarts + since, counted=None if seen.counted is None else seen.counted + since
-    )
+    return seen._replace(restarts=seen.restarts + since, counted=None if seen.counted is None else seen.counted + since)
 
 
 def _otherwise(job: Job, seen: _Count) -> int:

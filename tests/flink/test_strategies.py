@@ -93,6 +93,9 @@ OF_1_19 = exponential(1, 1.5, 60, 3600)
         pytest.param("Restart when the moon is full.", None, id="of a version to come"),
         pytest.param("Restart with fixed delay (soon). #3 restart attempts.", None, id="with a duration of one"),
         pytest.param("No restart deactivated.", None, id="nothing is guessed"),
+        pytest.param(
+            "Restart with fixed delay (PT2S). #4 restart attempts. Then with another.", None, id="nor is half of it"
+        ),
         pytest.param("", None, id="nothing is told"),
     ],
 )

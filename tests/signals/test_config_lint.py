@@ -22,9 +22,9 @@ SETTINGS = CheckpointSettings(
 )
 
 
-def host(id: str = "tm-1", *, used: int = 1, heap: float | None = 1000.0) -> TaskManager:
+def host(id: str = "tm-1", *, used: int = 1, slots: int = 2, heap: float | None = 1000.0) -> TaskManager:
     readings = {} if heap is None else {HEAP_MAX: heap}
-    return TaskManager(id=id, host="host-1", slots=2, slots_free=2 - used, readings=readings)
+    return TaskManager(id=id, host="host-1", slots=slots, slots_free=slots - used, readings=readings)
 
 
 TWO = (host("tm-1"), host("tm-2"))
@@ -177,6 +177,8 @@ def test_state_on_the_heap(job: Job, large: bool) -> None:
         pytest.param((host("a", used=1), host("b", used=1)), True, id="1 fits into 1"),
         pytest.param((host("a", used=2), host("b", used=1)), False, id="2 do not fit into 1"),
         pytest.param((host("a", used=0), host("b", used=2)), True, id="2 fit into 2"),
+        pytest.param((host("a", used=8, slots=8), host("b", used=0)), False, id="8 do not fit into 2"),
+        pytest.param((host("a", used=2), host("b", used=2, slots=8)), False, id="of two as full the larger one counts"),
         pytest.param((host("a", used=1),), False, id="a single one"),
         pytest.param((host("a", used=0),), True, id="a single one that does nothing"),
         pytest.param((), True, id="none: there is nothing to lose"),

@@ -337,7 +337,7 @@ def test_flink_may_remember_more_than_we_do() -> None:
 
 
 def test_when_last() -> None:
-    looks = seen(failed(1, at(5, SLOTS)), failed(1, at(5, SLOTS), 7))
+    looks = seen(failed(1, at(5, SLOTS)), failed(1, at(5, SLOTS), 6, 7))
     last = {name: value for name, value in run(SIGNAL, looks).items() if "last_timestamp" in name}
     assert last == {
         "job_failure_last_timestamp_seconds{out_of_memory}": 7,

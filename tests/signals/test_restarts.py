@@ -193,6 +193,22 @@ FAILED: list[Iterable[float]] = [(), (20,), (20,), (20, 50, 55), (50, 55)]
             [3, 3, 4],
             id="it is missing only for a look: nothing else counts",
         ),
+        pytest.param(
+            [told(3, failed=(), now=10), *(told(failed=(20,), now=now) for now in (25, 40, 55)), told(4, now=70)],
+            [3, 3, 3, 3, 4],
+            id="nor where it is missing for longer: it comes back",
+        ),
+        pytest.param(
+            [
+                told(3, failed=(5,), now=10),
+                told(failed=(28,), now=30, jobmanager=25),
+                told(failed=(28, 40), now=45, jobmanager=25),
+                told(2, failed=(28, 40), now=60, jobmanager=25),
+                told(3, failed=(28, 40, 70), now=75, jobmanager=25),
+            ],
+            [3, 4, 5, 5, 6],
+            id="of another JobManager it comes late: what was counted already is not counted again",
+        ),
     ],
 )
 def test_where_flink_does_not_count(jobs: list[Job], expected: list[float | None]) -> None:
@@ -325,6 +341,7 @@ def test_a_budget_by_what_is_known(job: Job, expected: float | None) -> None:
         pytest.param([0, 5, 67], 75, 2, id="after two waits, long enough"),
         pytest.param([0, 5, 67, 70], 75, 4, id="and it rises again"),
         # The second comes while the first is waited for, the third right at its end, the fourth after it.
+        pytest.param([0, 1], 5, 2, id="what fails at the end of a wait is part of it"),
         pytest.param([0, 0.5, 1, 1.001], 5, 4, id="what fails while Flink waits is waited for already"),
         pytest.param([0, 5, 66.999, 67], 75, 8, id="likewise after the third"),
     ],

@@ -80,8 +80,8 @@ def busy(*per_second: float, seconds: float = 60.0) -> list[Look]:
         # 0.015 and 0.005, mean 0.01: 1.5, 0.5
         # (60, 0) of 60 s: 30 s on average; Flink's count of busy time runs ahead, and falls back when a wait is counted
         pytest.param(busy(1000, -8), skew("busy", 2, 1, 0), id="the count of one fell back: it is idle, not unread"),
-        pytest.param(busy(5, 15), skew("busy", 1.5, 0.5, 1), id="one percent is just enough"),
-        pytest.param(busy(5, 14), {}, id="under one percent of the time on average: chance"),
+        pytest.param(busy(50, 100), skew("busy", 4 / 3, 1 / 3, 1), id="ten percent is just enough"),
+        pytest.param(busy(0, 99), {}, id="the busiest under ten percent of the time: chance"),
         pytest.param(busy(600), {}, id="parallelism 1"),
         pytest.param(busy(600, 200, seconds=300), skew("busy", 1.5, 0.5, 0), id="five minutes between the looks"),
     ],
