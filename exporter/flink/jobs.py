@@ -52,7 +52,9 @@ class Jobs:
         detail = await self.or_nothing(self._rest.job(line.id))
         if detail is None or detail.state in TERMINAL:
             return job if detail is None else replace(job, state=detail.state)
-        settings = await self._part(Part.CHECKPOINT_SETTINGS, self._settings(line))
+        # What restarts a job where nobody chose depends on whether it has checkpoints.
+        needs_settings = self._parts & {Part.CHECKPOINT_SETTINGS, Part.RESTART_STRATEGY}
+        settings = await self.or_nothing(self._settings(line)) if needs_settings else None
         checkpoints, failures, strategy, vertices = await asyncio.gather(
             self._part(Part.CHECKPOINTS, self._rest.checkpoints(line.id)),
             self._part(Part.FAILURES, self._rest.failures(line.id)),
@@ -127,7 +129,7 @@ class Jobs:
         prose = await self._once(key, lambda: self._rest.restart_prose(line.id))
         if around.configuration is None:
             return None
-        checkpointing = settings is not None and settings.interval is not None
+        checkpointing = None if settings is None else settings.interval is not None
         return strategies.strategy(prose, around.configuration, version=around.version, checkpointing=checkpointing)
 
     async def _phases(self, job: Job) -> dict[str, dict[str, float]] | None:

@@ -258,6 +258,8 @@ async def test_a_signal_has_that_read_which_it_needs_and_nothing_else(
             needed = part in signal.needs and part is not Part.CHECKPOINT_PHASES  # which is read on demand
             # The configuration tells where the reporters are, and what the default restart strategy is.
             needed |= part is Part.CONFIGURATION and (by_reporter or Part.RESTART_STRATEGY in signal.needs)
+            # Whether a job has checkpoints decides what restarts it where nobody chose.
+            needed |= part is Part.CHECKPOINT_SETTINGS and Part.RESTART_STRATEGY in signal.needs
             assert bool(fake_flink.asked(path)) is needed, path
         raws = [need for need in signal.needs if isinstance(need, Raw)]
         names = "|".join(re.escape(raw.name).replace(r"\*", r"\w+") for raw in raws)

@@ -237,6 +237,39 @@ def test_recent(jobs: list[Job], expected: float) -> None:
     assert run(SIGNAL, seen(jobs))[RECENT] == expected
 
 
+def late(restarts: float, *, now: float, failed: Iterable[float], counted_at: float | None) -> Job:
+    """A job whose restarts Flink counted a while ago, and whose failures it tells as they are now."""
+    return replace(told(restarts, now=now, failed=failed), counted_at=counted_at)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        pytest.param(
+            [
+                late(0, now=10, failed=(), counted_at=8),
+                late(0, now=25, failed=(20,), counted_at=8),
+                late(1, now=40, failed=(20,), counted_at=38),
+            ],
+            [0, 1, 1],
+            id="a failure since the count is a restart that the count will hold",
+        ),
+        pytest.param(
+            [late(0, now=10, failed=(), counted_at=8), late(1, now=25, failed=(20,), counted_at=19)],
+            [0, 1],
+            id="one of the second in which it was taken may be in it",
+        ),
+        pytest.param(
+            [late(0, now=10, failed=(), counted_at=None), late(0, now=25, failed=(20,), counted_at=None)],
+            [0, 0],
+            id="nobody knows when it was taken",
+        ),
+    ],
+)
+def test_a_count_of_a_while_ago(jobs: list[Job], expected: list[float]) -> None:
+    assert totals(jobs) == expected
+
+
 # The strategy
 
 FIXED = RestartStrategy(kind="fixed-delay", attempts=3, delay=5.0)
