@@ -33,9 +33,10 @@ COMMITTED = Raw(Scope.PARTITION, "committedOffset")
 
 RECORDS = Family(
     name="flink_health_source_lag_records",
-    help="Records that the source has still to read.",
+    help="Records that the source had still to read when it last fetched some.",
     formula="sum over the subtasks that were read of `pendingRecords`; where none has that, of the Kafka client's "
-    "`records-lag-max`, which is that of the subtask's worst partition",
+    "`records-lag-max`, which is that of the subtask's worst partition. A Kafka client that fetches far ahead "
+    "(`max.partition.fetch.bytes`) of a slow job knows of no newer records meanwhile: then the emit lag tells",
 )
 GROWTH = Family(
     name="flink_health_source_lag_growth_records_per_second",

@@ -131,7 +131,7 @@ class Tap:
         self._topic, self._partitions = topic, partitions
         self._producer = Producer({"bootstrap.servers": kafka.address, **_QUIET})
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._flow)
+        self._thread = threading.Thread(target=self._flow, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
