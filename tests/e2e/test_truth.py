@@ -71,7 +71,8 @@ class Scene(NamedTuple):
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("truth")
     # The store behind REST refreshed more often than by default, so that the tests wait less for fresh values.
-    config = {"metrics.fetcher.update-interval": "1000"}
+    # Latency markers are off by default.
+    config = {"metrics.fetcher.update-interval": "1000", "metrics.latency.interval": "1000"}
     with FlinkCluster(distribution.find(), taskmanagers=2, checkpoint_history=50, config=config) as flink:
         with SqlGateway(flink) as gateway:
             ids = {
@@ -190,6 +191,18 @@ def test_the_reporter_and_rest_alone_publish_the_same_series(scene: Scene) -> No
     page = scene.exporter.page()
     assert page.one("flink_exporter_targets", cluster="reporter", source="reporter", state="read") == 2
     assert page.one("flink_exporter_targets", cluster="rest", source="reporter", state="read") == 0
+
+
+def test_the_latency_is_the_worst_of_flinks_own_histograms(scene: Scene) -> None:
+    vertex = scene.vertex("orders-skewed", "GroupAggregate")
+    of = f"/jobs/{scene.jobs['orders-skewed']}/vertices/{vertex}"
+    names = [entry["id"] for entry in scene.flink_says(f"{of}/metrics")]
+    histograms = [name for name in names if name.endswith(".latency_p99")]
+    worst = max(scene.metrics(of, *histograms).values()) / 1000
+    page = scene.exporter.page()
+    for mode in MODES:
+        latency = page.one("flink_health_task_latency_p99_seconds", cluster=mode, task_id=vertex)
+        assert latency == pytest.approx(worst, abs=0.5)  # the histograms hold two minutes of markers
 
 
 def test_a_job_without_watermarks_has_no_watermark_series_and_there_is_no_huge_number(scene: Scene) -> None:
