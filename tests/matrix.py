@@ -51,7 +51,7 @@ ELSEWHERE = {
         ),
         "needs Kafka: tests/e2e/test_kafka.py",
     ),
-    "flink_health_job_checkpoint_slowest_phase": "read only while a checkpoint takes long: tests/flink/test_derived.py",
+    "flink_health_job_checkpoint_slowest_phase": "read only while a checkpoint takes long",
     "flink_health_job_restart_budget_remaining": "the demo's jobs restart without end: tests/e2e/test_restarts.py",
     "flink_health_task_latency_p99_seconds": "needs latency tracking, which is off by default: tests/e2e/test_truth.py",
 }

@@ -15,6 +15,9 @@ from exporter.model import TERMINAL, CheckpointSettings, Job, Part, RestartStrat
 
 T = TypeVar("T")
 
+# States of a job whose own configuration is not there yet: of each Flink says that the cluster's default holds.
+_NOT_THERE_YET = ("INITIALIZING", "CREATED")
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -123,9 +126,9 @@ class Jobs:
     async def _strategy(
         self, line: JobLine, state: str, settings: CheckpointSettings | None, around: Surroundings
     ) -> RestartStrategy | None:
-        if state == "INITIALIZING":
-            return None  # whatever is configured, Flink then says that the default holds
         key = (line.id, line.started_at, Part.RESTART_STRATEGY)
+        if key not in self._static and state in _NOT_THERE_YET:
+            return None
         prose = await self._once(key, lambda: self._rest.restart_prose(line.id))
         if around.configuration is None:
             return None

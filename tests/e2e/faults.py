@@ -182,12 +182,14 @@ class Scene:
         vertices = [vertex["id"] for vertex in self.says(f"/jobs/{job.id}")["vertices"]]
         bounds = {"parallelism": {"lowerBound": 1, "upperBound": parallelism}}
         self._send("PUT", f"/jobs/{job.id}/resource-requirements", dict.fromkeys(vertices, bounds))
+        self.wait_for_parallelism(job, parallelism)
 
-        def rescaled() -> bool:
+    def wait_for_parallelism(self, job: Job, parallelism: int) -> None:
+        def has_it() -> bool:
             vertices = self.says(f"/jobs/{job.id}")["vertices"]
             return {vertex["parallelism"] for vertex in vertices} == {parallelism}
 
-        eventually(rescaled, f"{job.name} to have {parallelism} subtasks", 90)
+        eventually(has_it, f"{job.name} to have {parallelism} subtasks", 90)
         self.wait_until_running(job)
 
     def wait_until_running(self, job: Job, seconds: float = 90) -> None:

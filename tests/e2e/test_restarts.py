@@ -93,7 +93,7 @@ def test_a_healthy_life_has_no_failure_and_no_restart_and_only_sane_numbers(scen
         assert page.names_of(cluster=mode, job_id=bounded.id) == {STATE}
         assert page.one(STATE, cluster=mode, job_id=first.id, state="CANCELED") == 1
         assert page.one("flink_health_job_uptime_seconds", cluster=mode, job_id=second.id) > LIFE / 4
-        assert page.one("flink_health_task_records_in_per_second", cluster=mode, job_id=second.id) > 0
+        assert max(page.all("flink_health_task_records_in_per_second", cluster=mode, job_id=second.id)) > 100
     scene.cancel(second)
 
 
@@ -215,7 +215,7 @@ def test_a_killed_jobmanager_is_none_and_forgets_what_was_used_of_the_budget(sce
     scene.flink.kill_jobmanager()
     scene.shows("flink_health_cluster_up", 0)
     scene.flink.start_jobmanager()
-    scene.wait_until_running(job)
+    scene.wait_for_parallelism(job, 3)  # it may begin with fewer, and be rescaled by itself when all slots are there
     happened(scene, job, restarts=2, losses=1, user_code=1, taskmanager_lost=1)
     scene.shows(BUDGET, 10, job_id=job.id)
 
