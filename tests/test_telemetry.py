@@ -119,9 +119,7 @@ def test_a_signal_is_well_again_after_it_failed(telemetry: Telemetry) -> None:
 
 def test_series_is_the_last_count_and_dropped_the_sum(telemetry: Telemetry) -> None:
     telemetry.published("prod", series=100)
-    assert (
-        value(telemetry, "flink_exporter_series_dropped_total", cluster="prod") == 0
-    )  # there from the start
+    assert value(telemetry, "flink_exporter_series_dropped_total", cluster="prod") == 0  # there from the start
     telemetry.published("prod", series=90, dropped=7, duplicates=1)
     telemetry.published("prod", series=80, dropped=0, duplicates=2)
     assert value(telemetry, "flink_exporter_series", cluster="prod") == 80

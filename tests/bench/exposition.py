@@ -99,9 +99,7 @@ def main() -> None:
     both_ms = text_ms + open_ms
     print(f"{len(rows):,} rows, {len(text) / 1e6:.1f} MB")
     print(f"plain client   text {text_ms:.0f} ms, OpenMetrics {open_ms:.0f} ms, both {both_ms:.0f} ms")
-    print(
-        f"render         {render_ms:.0f} ms for both formats: 1/{both_ms / render_ms:.1f} of the plain client"
-    )
+    print(f"render         {render_ms:.0f} ms for both formats: 1/{both_ms / render_ms:.1f} of the plain client")
     print(f"               1/{text_ms / render_ms:.1f} of its text alone")
     print(f"join           text {join_text_ms:.1f} ms, OpenMetrics {join_open_ms:.1f} ms")
     print(f"join and gzip  {gzip_ms:.0f} ms, {len(packed) / 1e6:.2f} MB")

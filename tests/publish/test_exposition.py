@@ -28,9 +28,7 @@ UPTIME = Family("flink_health_job_uptime_seconds", "Since the job last became RU
 FAILURES = Family(
     "flink_health_job_failures_total", "Root failures.", "counted", labels=("scenario",), kind=Kind.COUNTER
 )
-INFO = Family(
-    "flink_health_cluster_info", "Which Flink.", "from /config", labels=("flink_version",), kind=Kind.INFO
-)
+INFO = Family("flink_health_cluster_info", "Which Flink.", "from /config", labels=("flink_version",), kind=Kind.INFO)
 UP = Family("flink_health_cluster_up", "Whether REST answered.", "1 when it did")
 FREE = Family("flink_health_cluster_slots_free", "Slots free.", "as registered")
 
@@ -264,9 +262,7 @@ class TestBadRows:
             pytest.param((), id="none"),
         ],
     )
-    def test_a_row_with_the_wrong_number_of_labels_is_left_out_and_counted(
-        self, labels: tuple[str, ...]
-    ) -> None:
+    def test_a_row_with_the_wrong_number_of_labels_is_left_out_and_counted(self, labels: tuple[str, ...]) -> None:
         section = render([Row(INFO, labels, 1.0), Row(INFO, ("two", "2.1"), 1.0)])
         assert (section.series, section.duplicates, section.mismatched) == (1, 0, 1)
         assert section.lines[INFO] == b'flink_health_cluster_info{cluster="two",flink_version="2.1"} 1.0\n'

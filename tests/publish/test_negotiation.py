@@ -29,18 +29,14 @@ PROMETHEUS_3 = (
     "application/openmetrics-text;version=0.0.1;q=0.5,"
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
-PROMETHEUS_3_TEXT = (
-    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-)
+PROMETHEUS_3_TEXT = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
 @pytest.mark.parametrize(
     ("accept", "expected"),
     [
-        pytest.param(
-            PROMETHEUS_2_5, TEXT, id="Prometheus 2.5 knows a draft of OpenMetrics that we do not write"
-        ),
+        pytest.param(PROMETHEUS_2_5, TEXT, id="Prometheus 2.5 knows a draft of OpenMetrics that we do not write"),
         pytest.param(PROMETHEUS_2_40, OPENMETRICS, id="Prometheus 2.40"),
         pytest.param(PROMETHEUS_2_40_PROTOBUF, OPENMETRICS, id="Prometheus 2.40 with native histograms"),
         pytest.param(PROMETHEUS_2_49, OPENMETRICS, id="Prometheus 2.49"),
@@ -72,14 +68,10 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
         pytest.param("text/plain,application/openmetrics-text", TEXT, id="equals: the first named, swapped"),
         pytest.param("*/*,application/openmetrics-text", OPENMETRICS, id="equals: the one meant by name"),
         pytest.param("application/openmetrics-text;q=0,*/*", TEXT, id="OpenMetrics refused"),
-        pytest.param(
-            "application/openmetrics-text;q=0", TEXT, id="OpenMetrics refused and nothing else named"
-        ),
+        pytest.param("application/openmetrics-text;q=0", TEXT, id="OpenMetrics refused and nothing else named"),
         pytest.param("application/openmetrics-text;q=0.5,*/*", TEXT, id="anything rather than OpenMetrics"),
         pytest.param("text/plain;q=0,*/*", OPENMETRICS, id="text refused"),
-        pytest.param(
-            "text/plain;q=0,application/openmetrics-text;q=0", TEXT, id="both refused: text all the same"
-        ),
+        pytest.param("text/plain;q=0,application/openmetrics-text;q=0", TEXT, id="both refused: text all the same"),
         pytest.param("application/json", TEXT, id="a format we do not have: text all the same"),
         pytest.param("application/openmetrics-text;q=1.5,text/plain;q=0.1", TEXT, id="no quality is above 1"),
         pytest.param("application/openmetrics-text;q=nan,text/plain", TEXT, id="nor not a number"),

@@ -121,13 +121,9 @@ class TestMetrics:
         assert answer.headers["Vary"] == "Accept, Accept-Encoding"
         body = await answer.read()
         assert body == board.page.made(variant)
-        assert b'flink_health_cluster_up{cluster="one"} 1.0\n' in (
-            gzip.decompress(body) if variant.gzip else body
-        )
+        assert b'flink_health_cluster_up{cluster="one"} 1.0\n' in (gzip.decompress(body) if variant.gzip else body)
 
-    async def test_a_page_is_made_once_and_never_on_the_event_loop(
-        self, client: Client, board: StillBoard
-    ) -> None:
+    async def test_a_page_is_made_once_and_never_on_the_event_loop(self, client: Client, board: StillBoard) -> None:
         for _ in range(3):
             await client.get("/metrics")
         assert len(board.threads.seen) == 1
@@ -140,9 +136,7 @@ class TestMetrics:
         monkeypatch.setattr("exporter.publish.http.asyncio.to_thread", None)
         assert await (await client.get("/metrics")).read() == expected
 
-    async def test_a_new_page_is_served_as_soon_as_it_is_on_the_board(
-        self, client: Client, board: StillBoard
-    ) -> None:
+    async def test_a_new_page_is_served_as_soon_as_it_is_on_the_board(self, client: Client, board: StillBoard) -> None:
         await client.get("/metrics")
         board.page = page([render([Row(UP, ("two",), 0.0)])], Registry())
         assert await (await client.get("/metrics")).text() == (
@@ -171,9 +165,7 @@ class TestProbes:
         answer = await client.get("/-/healthy")
         assert (answer.status, await answer.text()) == (200, "flink-health-exporter is healthy.\n")
 
-    async def test_not_ready_until_the_first_cycle_has_finished(
-        self, client: Client, board: StillBoard
-    ) -> None:
+    async def test_not_ready_until_the_first_cycle_has_finished(self, client: Client, board: StillBoard) -> None:
         board.ready = False
         answer = await client.get("/-/ready")
         assert (answer.status, await answer.text()) == (
@@ -258,9 +250,7 @@ async def seen(answer: ClientResponse) -> Seen:
 class TestLanding:
     """The page that a person lands on."""
 
-    async def test_it_says_what_it_is_and_how_each_cluster_is(
-        self, client: Client, board: StillBoard
-    ) -> None:
+    async def test_it_says_what_it_is_and_how_each_cluster_is(self, client: Client, board: StillBoard) -> None:
         board.lines = [
             ClusterLine(
                 name="prod",
@@ -294,20 +284,14 @@ class TestLanding:
             "http://stage:8081",
         ]
 
-    async def test_before_the_first_cycle_and_without_clusters(
-        self, client: Client, board: StillBoard
-    ) -> None:
+    async def test_before_the_first_cycle_and_without_clusters(self, client: Client, board: StillBoard) -> None:
         board.ready = False
         landing = await seen(await client.get("/"))
         assert "not ready: the first cycle has not finished" in landing.text
         assert "No cluster is configured." in landing.text
 
-    @pytest.mark.parametrize(
-        "evil", [EVIL, '"><script>alert(1)</script>', "' onclick='alert(1)", "$style", "&lt;"]
-    )
-    async def test_whatever_a_cluster_is_called_it_is_text(
-        self, client: Client, board: StillBoard, evil: str
-    ) -> None:
+    @pytest.mark.parametrize("evil", [EVIL, '"><script>alert(1)</script>', "' onclick='alert(1)", "$style", "&lt;"])
+    async def test_whatever_a_cluster_is_called_it_is_text(self, client: Client, board: StillBoard, evil: str) -> None:
         board.lines = [
             ClusterLine(name=evil, url=evil, state=evil, jobs={evil: 1}, error=evil),
             ClusterLine(name="x", url=f"http://{evil}", state="up"),
