@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, unquote
 from aiohttp import web
 
 RECORDINGS = Path(__file__).with_name("recordings")
-VERSIONS = ("2.3", "1.20", "1.17")
+VERSIONS = ("2.3", "2.2", "2.0", "1.20", "1.18", "1.17", "1.15")
 
 # Seen: a request line of 4,090 bytes is answered, one of 4,100 is not.
 REQUEST_LINE = 4096

@@ -142,11 +142,14 @@ def test_sessions_only_grow(said: Said) -> None:
 def test_the_slow_middle_is_the_bottleneck(said: Said, version: str) -> None:
     look = recording(version)[0]
     middle = task(look, "enrich-backpressured", "GroupAggregate[36]")
+    if version == "1.15":  # which counts neither busy nor backpressured time
+        assert said.rows("task_bottleneck") == []
+        return
     ((labels, value),) = said.rows("task_bottleneck", job_name="enrich-backpressured")
     assert (labels["task_id"], value) == (middle, 1.0)
     source = task(look, "enrich-backpressured", "Source")
-    assert said.one("task_busy_mean_ratio", job_name="enrich-backpressured", task_id=middle) > 0.9
-    assert said.one("task_backpressured_mean_ratio", job_name="enrich-backpressured", task_id=source) > 0.9
+    assert said.one("task_busy_mean_ratio", job_name="enrich-backpressured", task_id=middle) > 0.8
+    assert said.one("task_backpressured_mean_ratio", job_name="enrich-backpressured", task_id=source) > 0.8
     assert [labels["job_name"] for labels, _ in said.rows("task_bottleneck")] == ["enrich-backpressured"]
 
 

@@ -22,6 +22,7 @@ HEAP = {scope: Raw(scope, "Status.JVM.Memory.Heap.Used") for scope in (Scope.TAS
 GC = Raw(Scope.TASKMANAGER, "Status.JVM.GarbageCollector.*.Time")
 GC_ALL = Raw(Scope.TASKMANAGER, "Status.JVM.GarbageCollector.All.Time")
 RESTARTS = Raw(Scope.JOB, "numRestarts")
+FULL_RESTARTS = Raw(Scope.JOB, "fullRestarts")
 
 ALIVE = {
     "payments-healthy",
@@ -66,7 +67,7 @@ class TestARecordedCluster:
         assert cluster.version.startswith(version)
         assert (cluster.slots, cluster.slots_free) == (16, 5)  # five jobs take two slots, one takes one
         assert cluster.metrics_age is not None
-        assert 1 < cluster.metrics_age < 5
+        assert 1 < cluster.metrics_age < 10
         assert cluster.has_reporter is True
         assert (scrape.errors, scrape.bad_lines) == ((), 0)
         assert scrape.taskmanagers_by_reporter == (2 if by_reporter else 0)
@@ -80,7 +81,8 @@ class TestARecordedCluster:
             assert -5 < look.taken_at - tm.heartbeat_at < 15
             assert 20e6 < tm.readings[HEAP[Scope.TASKMANAGER]] < 400e6
             # The sum is Flink's own from 1.19 on, and ours before.
-            assert (GC in tm.readings, GC_ALL in tm.readings) == ((True, False) if version == "1.17" else (False, True))
+            ours = version in ("1.15", "1.17", "1.18")
+            assert (GC in tm.readings, GC_ALL in tm.readings) == (ours, not ours)
         assert scrape.cluster.jobmanager is not None
         assert 20e6 < scrape.cluster.jobmanager.readings[HEAP[Scope.JOBMANAGER]] < 520e6
 
@@ -109,7 +111,9 @@ class TestARecordedCluster:
             job = by_name(scrape.cluster)[name]
             assert job.failures is not None
             failing = name == "invoices-restarting"
-            assert (job.readings[RESTARTS] > 2) is failing
+            restarts = job.readings.get(RESTARTS, job.readings.get(FULL_RESTARTS))  # 1.15 has the second only
+            assert restarts is not None
+            assert (restarts > 2) is failing
             assert bool(job.failures.entries) is failing
             if failing:
                 last = job.failures.entries[-1]
