@@ -185,6 +185,11 @@ class Vertex:
     sources: tuple[Source, ...] = ()
     hosts: tuple[TaskManager, ...] = ()
 
+    @property
+    def works_by_sending(self) -> bool:
+        """Whether what it sends is its work: a source's. One that is chained to its sink sends nothing on."""
+        return not self.inputs and bool(self.outputs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

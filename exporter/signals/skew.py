@@ -55,13 +55,9 @@ def _counters(vertex: Vertex) -> dict[str, Column]:
     """The work done so far, by signal: what was read of a task that runs. Without it no rate of before holds."""
     if not vertex.running or vertex.epoch is None:
         return {}
-    found = {"records": vertex.readings.get(_records(vertex)), "busy": vertex.readings.get(BUSY)}
+    records = RECORDS_OUT if vertex.works_by_sending else RECORDS_IN
+    found = {"records": vertex.readings.get(records), "busy": vertex.readings.get(BUSY)}
     return {signal: counter for signal, counter in found.items() if counter is not None}
-
-
-def _records(vertex: Vertex) -> Raw:
-    """What counts as a task's work. A source that is chained to its sink sends nothing on: then what it reads."""
-    return RECORDS_OUT if not vertex.inputs and vertex.outputs else RECORDS_IN
 
 
 def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:

@@ -88,7 +88,7 @@ def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
 
 
 def _work(vertex: Vertex) -> Raw:
-    return RECORDS_OUT if not vertex.inputs and vertex.outputs else RECORDS_IN
+    return RECORDS_OUT if vertex.works_by_sending else RECORDS_IN
 
 
 def _rate(at: float, past: Past, raw: Raw) -> float | None:
