@@ -28,8 +28,11 @@ from exporter.publish import http
 from exporter.publish.exposition import Page, Section, page, render
 from exporter.signals import SIGNALS
 from exporter.signals.base import Signal
+from exporter.symptoms import health, verdict
+from exporter.symptoms.declarations import SYMPTOMS
+from exporter.symptoms.health import ClusterHealth, JobHealth, Judged
 from exporter.telemetry import Telemetry
-from exporter.watch import Report, Watch
+from exporter.watch import JUDGING, Report, Watch
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,8 @@ _PATIENCE = 4
 
 _SHUTDOWN = 2.0
 
+RUNBOOK = "https://github.com/flink-health-exporter/flink-health-exporter/blob/main/docs/runbook/{name}.md"
+
 
 class CannotStart(Exception):
     """The exporter cannot run as it was told to. The text is one line."""
@@ -51,7 +56,7 @@ class Board:
 
     def __init__(self, telemetry: Telemetry, order: Sequence[Signal]) -> None:
         self._telemetry = telemetry
-        self._order = [family for signal in order for family in signal.families]
+        self._order = [*(family for signal in order for family in signal.families), *verdict.FAMILIES]
         self._urls: dict[str, str] = {}
         self._reports: dict[str, Report] = {}
         self._sections: dict[str, Section] = {}
@@ -85,6 +90,29 @@ class Board:
     def overview(self) -> list[http.ClusterLine]:
         """One line a cluster, in the order of the configuration."""
         return [self._line(name, url) for name, url in self._urls.items()]
+
+    def health(self) -> list[ClusterHealth]:
+        """Every cluster and its jobs, in the order of the configuration."""
+        return [
+            health.cluster_health(self._judged(name)) if name in self._reports else health.waiting(name, url)
+            for name, url in self._urls.items()
+        ]
+
+    def job(self, cluster: str, job_id: str) -> JobHealth | None:
+        """A job in full; None where there is no such job, or not yet."""
+        return health.job_health(self._judged(cluster), job_id) if cluster in self._reports else None
+
+    def _judged(self, name: str) -> Judged:
+        report = self._reports[name]
+        return Judged(
+            cluster=report.cluster,
+            rows=report.rows,
+            findings=report.judgement.findings,
+            trends=report.judgement.trends,
+            url=self._urls[name],
+            runbook=RUNBOOK,
+            error=str(report.scrape.errors[-1]) if report.scrape.errors else None,
+        )
 
     def _line(self, name: str, url: str) -> http.ClusterLine:
         report = self._reports.get(name)
@@ -170,6 +198,7 @@ class App:
             cluster.name,
             Scraper(cluster.name, rest, endpoints, tuple(needs), ports=cluster.reporter.ports),
             signals,
+            SYMPTOMS,
             interval=cluster.interval,
             patience=max(cluster.interval, _PATIENCE * cluster.timeout),
             tell=self._tell(signals, settings.limits.series),
@@ -180,13 +209,13 @@ class App:
 
     def _tell(self, signals: Sequence[Signal], limit: int) -> Callable[[Report], Awaitable[None]]:
         async def tell(report: Report) -> None:
-            name, rows = report.cluster.name, report.derived.rows
+            name, rows = report.cluster.name, report.rows
             section = await asyncio.to_thread(render, rows[:limit])
             left_out = max(0, len(rows) - limit) + section.mismatched
             self.telemetry.published(name, section.series, left_out, section.duplicates)
             self.telemetry.cycled(name, report.seconds)
-            for each in signals:
-                self.telemetry.signal(name, each.name, each.name not in report.derived.failures)
+            for asked in (*(each.name for each in signals), JUDGING):
+                self.telemetry.signal(name, asked, asked not in report.failures)
             tms, read = len(report.cluster.taskmanagers or ()), report.scrape.taskmanagers_by_reporter
             self.telemetry.targets(name, "reporter", {"read": read, "not_read": tms - read})
             self.board.put(name, report, section)

@@ -152,12 +152,16 @@ class RestartStrategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A source operator of a vertex that runs. partitions: readings of the partitions of a Kafka source, by name."""
+    """A source operator of a vertex that runs.
+
+    task: the readings of its vertex. partitions: readings of the partitions of a Kafka source, by name.
+    """
 
     name: str
     epoch: float | None
     read_at: float
     readings: Mapping[Raw, Column] = field(default_factory=dict)
+    task: Mapping[Raw, Column] = field(default_factory=dict)
     partitions: Mapping[str, Mapping[Raw, float]] = field(default_factory=dict)
 
 
@@ -165,6 +169,7 @@ class Source:
 class Vertex:
     """A job vertex (published as a task).
 
+    running: whether it runs, in part at least. complete: whether all of its subtasks run or have finished.
     inputs: ids of the vertices that it reads from; empty for a source.
     outputs: ids of the vertices that read from it.
     epoch: when its job last became RUNNING; counters began anew then.
@@ -176,6 +181,7 @@ class Vertex:
     name: str
     parallelism: int
     running: bool
+    complete: bool
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     epoch: float | None = None

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from exporter.derive import Derived, derive
+from exporter.families import Row
 from exporter.flink.errors import Timeout
 from exporter.flink.scrape import Scrape, Scraper
 from exporter.history import History
 from exporter.model import Cluster, ClusterState, Part
 from exporter.signals.base import Signal
+from exporter.symptoms.base import Symptom
+from exporter.symptoms.judgement import Judge, Judgement
 
 log = logging.getLogger(__name__)
+
+# By which name a judgement is told of that raised.
+JUDGING = "symptoms"
 
 # More lines than this about one cycle tell nothing new.
 _MOST_LINES = 10
@@ -28,11 +34,23 @@ class Report:
     scrape: Scrape
     derived: Derived
     seconds: float
+    judgement: Judgement = field(default_factory=Judgement)
 
     @property
     def cluster(self) -> Cluster:
         """The snapshot."""
         return self.scrape.cluster
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All that is published of it."""
+        return self.derived.rows + self.judgement.rows
+
+    @property
+    def failures(self) -> Mapping[str, Exception]:
+        """What raised, by the name of the signal; `symptoms` is the judgement of them all."""
+        judging = self.judgement.failure
+        return self.derived.failures if judging is None else {**self.derived.failures, JUDGING: judging}
 
 
 class Watch:
@@ -47,6 +65,7 @@ class Watch:
         name: str,
         scraper: Scraper,
         signals: Sequence[Signal],
+        symptoms: Sequence[Symptom],
         *,
         interval: float,
         patience: float,
@@ -61,6 +80,7 @@ class Watch:
         self._tell = tell
         self._clock = clock
         self._history = History()
+        self._judge = Judge(symptoms)
         self._on_demand: frozenset[tuple[str, Part]] = frozenset()
         self._told: frozenset[str] = frozenset()
         self._state: ClusterState | None = None
@@ -81,12 +101,16 @@ class Watch:
         began = time.monotonic()
         scrape = await self._look()
         # Off the loop: a big cluster takes its time, and others are read meanwhile.
-        derived = await asyncio.to_thread(derive, scrape.cluster, self._signals, self._history, self._clock())
+        derived, judgement = await asyncio.to_thread(self._judged, scrape.cluster, self._clock())
         self._on_demand = derived.on_demand
-        report = Report(scrape, derived, time.monotonic() - began)
+        report = Report(scrape, derived, time.monotonic() - began, judgement)
         self._log(report)
         await self._tell(report)
         return report
+
+    def _judged(self, cluster: Cluster, now: float) -> tuple[Derived, Judgement]:
+        derived = derive(cluster, self._signals, self._history, now)
+        return derived, self._judge.judge(cluster, derived.rows, now)
 
     async def _look(self) -> Scrape:
         try:
@@ -105,7 +129,7 @@ class Watch:
             log.info("reading Flink %s: %d jobs, %d TaskManagers", report.cluster.version, jobs, tms, extra=where)
         self._state = state
         troubles: dict[str, Exception | None] = {str(error): None for error in report.scrape.errors}
-        troubles |= {f"signal {name} failed": error for name, error in report.derived.failures.items()}
+        troubles |= {f"signal {name} failed": error for name, error in report.failures.items()}
         if report.scrape.bad_lines:
             troubles["the reporters wrote lines that are no metrics; they are left out"] = None
         for text in [text for text in troubles if text not in self._told][:_MOST_LINES]:

@@ -99,9 +99,9 @@ def describe(version: str, rest_url: str, reporter_urls: Iterable[str], jobs: tu
 
 
 def slots_of_each(taskmanagers: int, jobs: tuple[Job, ...]) -> int:
-    """Enough slots for all jobs, however few the TaskManagers."""
+    """Enough slots for all jobs, however few the TaskManagers; where there are several, with one of them gone too."""
     needed = sum(job.parallelism for job in jobs)
-    return max(_SLOTS, -(-needed // taskmanagers))
+    return max(_SLOTS, -(-needed // max(1, taskmanagers - 1)))
 
 
 def check_memory(taskmanagers: int, meminfo: Path) -> None:

@@ -31,6 +31,7 @@ class Job:
         return {
             "parallelism.default": str(self.parallelism),
             "execution.checkpointing.interval": self.checkpoint_every,
+            "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
             # Every record crosses the network as it is: no local aggregation first, which would even out the skew.
             "table.optimizer.agg-phase-strategy": "ONE_PHASE",
             **self.settings,

@@ -86,6 +86,7 @@ class Jobs:
             name=line.name,
             parallelism=line.parallelism,
             running=line.running,
+            complete=line.complete,
             inputs=line.inputs,
             outputs=line.outputs,
             epoch=epoch,

@@ -89,6 +89,7 @@ class VertexLine:
     name: str
     parallelism: int
     running: bool
+    complete: bool
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -160,12 +161,19 @@ def job_detail(reply: Any) -> JobDetail:
                 name=vertex["name"],
                 parallelism=int(vertex["parallelism"]),
                 running=vertex["status"] == "RUNNING",
+                complete=_complete(vertex),
                 inputs=inputs.get(vertex["id"], ()),
                 outputs=tuple(other for other, ids in inputs.items() if vertex["id"] in ids),
             )
             for vertex in reply["vertices"]
         ),
     )
+
+
+def _complete(vertex: Mapping[str, Any]) -> bool:
+    """Whether all subtasks run or have finished. The status does not tell: one that runs makes it RUNNING."""
+    subtasks = vertex["tasks"]
+    return int(subtasks["RUNNING"]) + int(subtasks["FINISHED"]) == int(vertex["parallelism"])
 
 
 def _inputs(plan: Any) -> dict[str, tuple[str, ...]]:

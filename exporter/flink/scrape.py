@@ -193,14 +193,15 @@ class Scraper:
                 name: self._columns(cells, Scope.OPERATOR, (*owner, name), length)
                 for name in sorted(operators.get(owner, ()))
             }
+            task = {
+                raw: values
+                for scope in (Scope.TASK, Scope.LATENCY)
+                for raw, values in self._columns(cells, scope, owner, length).items()
+            }
             return replace(
                 vertex,
                 read_at=read_at,
-                readings={
-                    raw: values
-                    for scope in (Scope.TASK, Scope.LATENCY)
-                    for raw, values in self._columns(cells, scope, owner, length).items()
-                },
+                readings=task,
                 operators=columns,
                 hosts=tuple(tms[host.id] for host in vertex.hosts),
                 sources=tuple(
@@ -209,6 +210,7 @@ class Scraper:
                         epoch=vertex.epoch,
                         read_at=read_at,
                         readings=readings,
+                        task=task,
                         partitions=offsets.get((*owner, name), {}),
                     )
                     for name, readings in columns.items()

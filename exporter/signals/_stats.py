@@ -40,8 +40,23 @@ def slope(points: Sequence[Point]) -> float | None:
 
     None without two points of time.
     """
-    slopes = [(b.value - a.value) / (b.at - a.at) for a, b in combinations(points, 2) if b.at > a.at]
-    return median(slopes) if slopes else None
+    found = slopes(points)
+    return median(found) if found else None
+
+
+def slopes(points: Sequence[Point]) -> list[float]:
+    """Units a second, between all pairs of points."""
+    return [(b.value - a.value) / (b.at - a.at) for a, b in combinations(points, 2) if b.at > a.at]
+
+
+def increase(points: Sequence[Point], since: float) -> float:
+    """By how much a counter has grown since a time, or since the first point if that is later.
+
+    points: one wherever it grew, with its value from then on; at least one.
+    """
+    before = [point for point in points if point.at < since][-1:] or [points[0]]
+    growth: float = points[-1].value - before[0].value
+    return growth
 
 
 def observed(points: Sequence[Point]) -> float:

@@ -80,6 +80,11 @@ GROWTH = Family(
     help="How fast the job's state grows.",
     formula="slope (Theil-Sen) of the state size over the last 20 completed checkpoints; absent below 3",
 )
+GROWTH_RATIO = Family(
+    name="flink_health_job_checkpoint_state_hourly_growth_ratio",
+    help="What share of its present size the job's state gains an hour.",
+    formula="growth in bytes a second * 3600 / full state size; absent where the state is empty",
+)
 SLOWEST_PHASE = Family(
     name="flink_health_job_checkpoint_slowest_phase",
     help="Where the last completed checkpoint spent its time; read only while it takes long.",
@@ -283,6 +288,8 @@ def _sizes(completed: list[Point]) -> Iterator[Sample]:
     growth = slope(sizes)
     if growth is not None and len(sizes) > 2:
         yield GROWTH.sample(growth)
+        if last.state_bytes:
+            yield GROWTH_RATIO.sample(growth * 3600 / last.state_bytes)
 
 
 def _is_slow(job: Job, completed: list[Point]) -> bool:
@@ -320,6 +327,7 @@ SIGNAL = Signal(
         SIZE,
         STATE_SIZE,
         GROWTH,
+        GROWTH_RATIO,
         SLOWEST_PHASE,
     ),
     needs=(Part.CHECKPOINTS, Part.CHECKPOINT_SETTINGS, Part.CHECKPOINT_PHASES),

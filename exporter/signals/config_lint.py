@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from exporter.families import Family, Sample
 from exporter.history import Past
 from exporter.model import Cluster, Job, Part, Raw, Scope, TaskManager
+from exporter.signals._taskmanagers import replaced
 from exporter.signals.base import Signal
 
 HEAP_MAX = Raw(Scope.TASKMANAGER, "Status.JVM.Memory.Heap.Max")
@@ -25,8 +26,9 @@ ISSUE = Family(
     help="What in the configuration of the job, or of its cluster, will hurt one day.",
     formula="1 for each that holds: no_restart_strategy; few_restart_attempts (fixed-delay, 3 or fewer); "
     "checkpointing_disabled; checkpoints_not_retained (on cancellation); heap_state_large (state on the heap, over 0.3 "
-    "of its TaskManagers' heap); no_loss_tolerance (a lost TaskManager's tasks find no slots); latency_tracking_costly "
-    "(per subtask); reporter_missing (no Prometheus reporter); metric_fetcher_disabled (no metrics over REST)",
+    "of its TaskManagers' heap); no_loss_tolerance (a lost TaskManager's tasks find no slots, and the JobManager "
+    "starts no other by itself); latency_tracking_costly (per subtask); reporter_missing (no Prometheus reporter); "
+    "metric_fetcher_disabled (no metrics over REST)",
     labels=("check",),
 )
 
@@ -67,7 +69,7 @@ def _state_is_large(job: Job) -> bool:
 
 
 def _of_cluster(cluster: Cluster) -> Iterator[str]:
-    if cluster.taskmanagers and not _survives_a_loss(cluster.taskmanagers):
+    if cluster.taskmanagers and not replaced(cluster.configuration) and not _survives_a_loss(cluster.taskmanagers):
         yield "no_loss_tolerance"
     if cluster.has_reporter is False:
         yield "reporter_missing"

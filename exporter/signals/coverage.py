@@ -1,12 +1,12 @@
-"""Coverage: how much of a task could be read, and so how far what is said of it can be trusted?"""
+"""Coverage: how much of a task or job could be read, and so how far what is said of it can be trusted?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from exporter.families import Family, Sample
 from exporter.history import Past
-from exporter.model import Raw, Scope, Vertex
+from exporter.model import Job, Raw, Scope, Vertex
 from exporter.signals._stats import present
 from exporter.signals.base import Signal
 
@@ -18,11 +18,33 @@ COVERAGE = Family(
     help="Subtasks that were read over subtasks there are.",
     formula="subtasks whose `numRecordsIn` was read / parallelism; absent unless the task is running",
 )
+JOB_COVERAGE = Family(
+    name="flink_health_job_coverage_ratio",
+    help="Subtasks of the job that were read over subtasks that run.",
+    formula="the same over all running tasks of the job; 0 where the job is RUNNING and its tasks are not known; "
+    "absent while no task runs",
+)
 
 
-def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
-    if vertex.running and vertex.parallelism:
-        yield COVERAGE.sample(len(present(vertex.readings.get(RECORDS_IN, ()))) / vertex.parallelism)
+def _read(vertices: Sequence[Vertex]) -> float | None:
+    """The share of the running subtasks that was read; None while none runs."""
+    running = [vertex for vertex in vertices if vertex.running]
+    there_are = sum(vertex.parallelism for vertex in running)
+    read = sum(len(present(vertex.readings.get(RECORDS_IN, ()))) for vertex in running)
+    return read / there_are if there_are else None
 
 
-SIGNAL = Signal(name="coverage", each=(Vertex,), families=(COVERAGE,), needs=(RECORDS_IN,), derive=derive)
+def derive(entity: Vertex | Job, past: Past, now: float) -> Iterator[Sample]:
+    if isinstance(entity, Vertex):
+        read, family = _read([entity]), COVERAGE
+    else:
+        # A job that runs has tasks: where none is known, reading it failed.
+        unread = entity.state == "RUNNING" and not entity.vertices
+        read, family = 0.0 if unread else _read(entity.vertices), JOB_COVERAGE
+    if read is not None:
+        yield family.sample(read)
+
+
+SIGNAL = Signal(
+    name="coverage", each=(Vertex, Job), families=(COVERAGE, JOB_COVERAGE), needs=(RECORDS_IN,), derive=derive
+)

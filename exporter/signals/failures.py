@@ -19,6 +19,13 @@ TOTAL = Family(
     labels=("scenario",),
     kind=Kind.COUNTER,
 )
+RECENT = Family(
+    name="flink_health_job_failures_recent",
+    help="Root failures of the job in the last 10 minutes, by what brought it down.",
+    formula="entries counted in the total whose own time is in the last 600 s by the JobManager's clock, so those from "
+    "before the exporter's first look too; entries that left the history unseen count at the oldest that is left",
+    labels=("scenario",),
+)
 LAST = Family(
     name="flink_health_job_failure_last_timestamp_seconds",
     help="When the job was last brought down by this.",
@@ -27,7 +34,9 @@ LAST = Family(
 )
 
 _SEEN = Track("failures_seen", most=128)
-_TOTALS = {scenario: Track(f"failures_{scenario}", most=1) for scenario in SCENARIOS}
+_RECENT = 600.0
+# A point for each failure, at its own time and with the total that it makes.
+_TOTALS = {scenario: Track(f"failures_{scenario}", most=1024, span=_RECENT) for scenario in SCENARIOS}
 
 # What an exception and its causes are; suppressed ones are indented, and stay out.
 _THROWN = re.compile(r"^(?:Caused by: )?((?:[a-zA-Z_$][\w$]*\.)+[A-Z_$][\w$]*)(?:: (.*))?", re.MULTILINE)
@@ -102,11 +111,12 @@ def remember(job: Job, past: Past, now: float) -> Iterator[Note]:
         # Not one of them was there at the last look: others may have come and gone in between.
         scenarios.insert(0, (OTHER, new[0].at))
     for name, track in _TOTALS.items():
-        times = [at for kind, at in scenarios if kind == name]
         last = past.last(track)
-        if times or last is None:
-            count = (last.value if last else 0) + len(times)
-            yield Note(track, Point(max(times, default=0.0), count, tick=count))
+        if last is None:
+            yield Note(track, Point(0.0, 0, tick=0))
+        times = sorted(at for kind, at in scenarios if kind == name)
+        for count, at in enumerate(times, start=last.value + 1 if last else 1):
+            yield Note(track, Point(at, count, tick=count))
 
 
 def _tick(failure: Failure) -> tuple[float, str, str | None]:
@@ -120,6 +130,8 @@ def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
         point = past.last(track)
         if point is not None:
             yield TOTAL.sample(point.value, scenario=name)
+            recent = sum(failure.value > 0 and job.now - failure.at <= _RECENT for failure in past[track])
+            yield RECENT.sample(recent, scenario=name)
             if point.at > 0:
                 yield LAST.sample(point.at, scenario=name)
 
@@ -127,7 +139,7 @@ def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
 SIGNAL = Signal(
     name="failures",
     each=(Job,),
-    families=(TOTAL, LAST),
+    families=(TOTAL, RECENT, LAST),
     needs=(Part.FAILURES,),
     remember=remember,
     derive=derive,

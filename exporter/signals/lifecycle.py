@@ -1,4 +1,4 @@
-"""Lifecycle: what state is the job in, and for how long has it run?"""
+"""Lifecycle: what state is the job in, for how long has it run, and how much of it runs?"""
 
 from __future__ import annotations
 
@@ -20,12 +20,19 @@ UPTIME = Family(
     help="How long the job has run since it last started or restarted.",
     formula="now less the last entry into RUNNING, both by the JobManager's clock; absent unless RUNNING",
 )
+TASKS_RUNNING = Family(
+    name="flink_health_job_tasks_running_ratio",
+    help="Tasks of the job that run with all their subtasks, or have finished, over the tasks it has.",
+    formula="tasks whose subtasks are all RUNNING or FINISHED / tasks; absent where the job's tasks are not known",
+)
 
 
 def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
     yield STATE.sample(1, state=job.state)
     if job.epoch is not None:
         yield UPTIME.sample(max(0.0, job.now - job.epoch))
+    if job.vertices:
+        yield TASKS_RUNNING.sample(sum(vertex.complete for vertex in job.vertices) / len(job.vertices))
 
 
-SIGNAL = Signal(name="lifecycle", each=(Job,), families=(STATE, UPTIME), needs=(), derive=derive)
+SIGNAL = Signal(name="lifecycle", each=(Job,), families=(STATE, UPTIME, TASKS_RUNNING), needs=(), derive=derive)

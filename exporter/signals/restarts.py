@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exporter.families import Family, Kind, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Job, Part, Raw, RestartStrategy, Scope
-from exporter.signals._stats import observed
+from exporter.signals._stats import increase, observed
 from exporter.signals.base import Note, Signal
 
 RESTARTS = Raw(Scope.JOB, "numRestarts")
@@ -227,11 +227,8 @@ def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
         return
     points = past[_TOTAL]
     if points:
-        total = points[-1].value
-        yield TOTAL.sample(total)
-        # The total that stood 10 minutes ago: the last point from before, or the first there is.
-        then = [point for point in points if job.now - point.at > _RECENT][-1:] or [points[0]]
-        yield RECENT.sample(total - then[0].value)
+        yield TOTAL.sample(points[-1].value)
+        yield RECENT.sample(increase(points, job.now - _RECENT))
     if job.restart_strategy is not None:
         yield from _strategy(job, job.restart_strategy, past)
     looks = past[_AVAILABLE]

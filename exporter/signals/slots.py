@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from exporter.families import Family, Kind, Sample
 from exporter.history import Past, Point, Track
-from exporter.model import Cluster, Job, TaskManager
+from exporter.model import Cluster, Job, Part, TaskManager
+from exporter.signals._stats import increase
+from exporter.signals._taskmanagers import replaced
 from exporter.signals.base import Note, Signal
 
 LOSSES = Family(
@@ -17,10 +19,16 @@ LOSSES = Family(
     "or were canceled; after the JobManager was away, those that have not come back at the second look",
     kind=Kind.COUNTER,
 )
+LOSSES_RECENT = Family(
+    name="flink_health_cluster_taskmanager_losses_recent",
+    help="TaskManagers that left while tasks ran on them, in the last 10 minutes.",
+    formula="increase of the losses over 600 s, as far as was seen",
+)
 TOLERANCE = Family(
     name="flink_health_cluster_taskmanager_loss_tolerance",
     help="How many of the fullest TaskManagers may vanish with all running tasks still finding slots.",
-    formula="most k for which what the k fullest use fits into the free slots of the others; absent without any",
+    formula="most k for which what the k fullest use fits into the free slots of the others; absent without any, and "
+    "where the JobManager starts another by itself (`execution.target` is one of Kubernetes or YARN)",
 )
 
 
@@ -36,11 +44,12 @@ class _Roster(NamedTuple):
     settled: bool
 
 
+_RECENT = 600.0
 # States of jobs that left their TaskManagers; one that failed may have done so because it lost them.
 _IN_PEACE = frozenset({"FINISHED", "CANCELED"})
 
 _ROSTER = Track("slots_roster", most=1)
-_LOSSES = Track("slots_losses", most=1)
+_LOSSES = Track("slots_losses", most=1024)
 
 
 def _used(taskmanager: TaskManager) -> int:
@@ -57,7 +66,8 @@ def remember(cluster: Cluster, past: Past, now: float) -> Iterator[Note]:
     jobs = {job.id: job for job in cluster.jobs or () if job.state not in _IN_PEACE}
     missing, settled = _missing(last.value, used, jobs) if last else ({}, True)
     lost = len(missing) if settled else 0
-    yield Note(_LOSSES, Point(now, (losses.value if losses else 0) + lost, tick=now))
+    total = (losses.value if losses else 0) + lost
+    yield Note(_LOSSES, Point(now, total, tick=total))
     alive = {job.id: job.started_at for job in jobs.values() if not job.terminal}
     yield Note(_ROSTER, Point(now, _Roster(used if settled else missing | used, alive, True), tick=now))
 
@@ -72,10 +82,11 @@ def _missing(last: _Roster, used: Mapping[str, int], jobs: Mapping[str, Job]) ->
 
 
 def derive(cluster: Cluster, past: Past, now: float) -> Iterator[Sample]:
-    losses = past.last(_LOSSES)
-    if losses is not None:
-        yield LOSSES.sample(losses.value)
-    if cluster.taskmanagers:
+    losses = past[_LOSSES]
+    if losses:
+        yield LOSSES.sample(losses[-1].value)
+        yield LOSSES_RECENT.sample(increase(losses, now - _RECENT))
+    if cluster.taskmanagers and not replaced(cluster.configuration):
         yield TOLERANCE.sample(_tolerance(cluster.taskmanagers))
 
 
@@ -93,8 +104,8 @@ def _tolerance(taskmanagers: tuple[TaskManager, ...]) -> int:
 SIGNAL = Signal(
     name="slots",
     each=(Cluster,),
-    families=(LOSSES, TOLERANCE),
-    needs=(),
+    families=(LOSSES, LOSSES_RECENT, TOLERANCE),
+    needs=(Part.CONFIGURATION,),
     remember=remember,
     derive=derive,
 )

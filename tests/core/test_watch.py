@@ -87,6 +87,7 @@ def watch(
         "prod",
         cast("Scraper", flink),
         signals or (signal(),),
+        (),
         interval=interval,
         patience=patience,
         tell=tell,

@@ -34,6 +34,12 @@ def test_every_job_has_checkpoints(job: Job) -> None:
     assert job.options()["execution.checkpointing.interval"].endswith("s")
 
 
+@each_job
+def test_every_job_keeps_its_last_checkpoint(job: Job) -> None:
+    retention = "execution.checkpointing.externalized-checkpoint-retention"
+    assert job.options()[retention] == "RETAIN_ON_CANCELLATION"
+
+
 def test_the_skewed_job_has_no_watermark() -> None:
     assert "WATERMARK" not in ORDERS.sql
 
@@ -47,17 +53,17 @@ def test_the_watermark_stalls_a_while_after_the_start() -> None:
 @pytest.mark.parametrize(
     ("taskmanagers", "slots"),
     [
-        pytest.param(2, 8, id="the usual"),
         pytest.param(1, 11, id="one for all: 5 jobs of 2 and one of 1"),
-        pytest.param(4, 8, id="more than enough"),
+        pytest.param(2, 11, id="one for all, if the other is lost"),
+        pytest.param(3, 8, id="two for all, if the third is lost: 6 each, but never less than 8"),
     ],
 )
-def test_there_are_slots_for_all_jobs(taskmanagers: int, slots: int) -> None:
+def test_there_are_slots_for_all_jobs_with_one_taskmanager_fewer(taskmanagers: int, slots: int) -> None:
     assert slots_of_each(taskmanagers, CATALOGUE) == slots
 
 
 def test_the_usual_slots_do_for_one_job() -> None:
-    assert slots_of_each(1, (PAYMENTS,)) == 8
+    assert slots_of_each(2, (PAYMENTS,)) == 8
 
 
 def test_the_class_that_waits_is_for_java_8_and_later() -> None:

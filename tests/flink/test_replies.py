@@ -81,7 +81,7 @@ def test_the_graph_of_a_recorded_job(look: Look) -> None:
     ]
     assert (web.inputs, mobile.inputs, set(windows.inputs)) == ((), (), {web.id, mobile.id})
     assert (web.outputs, mobile.outputs, windows.outputs) == ((windows.id,), (windows.id,), ())
-    assert all(vertex.running and vertex.parallelism == 2 for vertex in detail.vertices)
+    assert all(vertex.running and vertex.complete and vertex.parallelism == 2 for vertex in detail.vertices)
     assert detail.epoch is not None
     assert 60 < detail.now - detail.epoch < 200
 
@@ -134,8 +134,8 @@ def test_the_store_of_a_recording_was_refreshed_just_before(look: Look) -> None:
 def detail(**different: Any) -> dict[str, Any]:
     """`/jobs/:id` with what is needed and no more."""
     vertices = [
-        {"id": "a", "name": "Source", "parallelism": 2, "status": "RUNNING"},
-        {"id": "b", "name": "Sink", "parallelism": 1, "status": "DEPLOYING"},
+        {"id": "a", "name": "Source", "parallelism": 2, "status": "RUNNING", "tasks": {"RUNNING": 2, "FINISHED": 0}},
+        {"id": "b", "name": "Sink", "parallelism": 1, "status": "DEPLOYING", "tasks": {"RUNNING": 0, "FINISHED": 0}},
     ]
     plan = {"nodes": [{"id": "a"}, {"id": "b", "inputs": [{"id": "a"}]}]}
     return {
@@ -192,6 +192,23 @@ def test_the_epoch_of_a_job(different: dict[str, Any], epoch: float | None) -> N
 
 def test_only_a_vertex_that_runs_is_running() -> None:
     assert [vertex.running for vertex in replies.job_detail(detail()).vertices] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("subtasks", "complete"),
+    [
+        pytest.param({"RUNNING": 4, "FINISHED": 0}, True, id="all four run"),
+        pytest.param({"RUNNING": 1, "FINISHED": 3}, True, id="one runs and three have finished"),
+        pytest.param({"RUNNING": 0, "FINISHED": 4}, True, id="all have finished"),
+        pytest.param({"RUNNING": 3, "FINISHED": 0, "DEPLOYING": 1}, False, id="one is on its way"),
+        pytest.param({"RUNNING": 0, "FINISHED": 0, "SCHEDULED": 4}, False, id="none has a slot"),
+    ],
+)
+def test_a_vertex_of_which_all_subtasks_run_is_complete(subtasks: dict[str, int], complete: bool) -> None:
+    """Flink calls it RUNNING as soon as one runs and none is in trouble."""
+    told = {"id": "a", "name": "Source", "parallelism": 4, "status": "RUNNING", "tasks": subtasks}
+    (vertex,) = replies.job_detail(detail(vertices=[told])).vertices
+    assert vertex.complete is complete
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def vertex(
     epoch: float | None = 0.0,
     parallelism: int | None = None,
     running: bool = True,
+    complete: bool | None = None,
     id: str = "task",
     name: str | None = None,
 ) -> Vertex:
@@ -70,6 +71,7 @@ def vertex(
         name=name or f"the {id}",
         parallelism=parallelism or (len(columns[0]) if columns else 1),
         running=running,
+        complete=running if complete is None else complete,
         inputs=() if source else ("previous",),
         outputs=outputs,
         epoch=epoch,

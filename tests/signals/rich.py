@@ -51,6 +51,7 @@ def rich(now: float, touched: Touched, *, says: bool = True) -> Cluster:
         epoch=0.0,
         read_at=now,
         readings=columns(Scope.OPERATOR),
+        task=columns(Scope.TASK),
         partitions={"orders-0": scalars(Scope.PARTITION)},
     )
     works = {

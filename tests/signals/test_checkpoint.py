@@ -388,18 +388,21 @@ def test_failures_of_late(checkpoints: list[Entry | float], recent: int, consecu
         # ended at 70, 130 and 190: 60 bytes in 60 s
         pytest.param(
             [completed(10, state=100), completed(10, state=160), completed(10, state=220)],
-            {"state_size_bytes": 220, "state_growth_bytes_per_second": 1},
+            # 1 * 3600 / 220
+            {"state_size_bytes": 220, "state_growth_bytes_per_second": 1, "state_hourly_growth_ratio": 3600 / 220},
             id="it grows by a byte a second",
         ),
         pytest.param(
             [completed(10, state=300), completed(10, state=240), completed(10, state=180)],
-            {"state_size_bytes": 180, "state_growth_bytes_per_second": -1},
+            # -1 * 3600 / 180
+            {"state_size_bytes": 180, "state_growth_bytes_per_second": -1, "state_hourly_growth_ratio": -20},
             id="it shrinks",
         ),
         # slopes of 1 between all but the fourth: it does not move their median
         pytest.param(
             [completed(10, state=size) for size in (0, 60, 120, 9_000, 240)],
-            {"state_size_bytes": 240, "state_growth_bytes_per_second": 1},
+            # 1 * 3600 / 240
+            {"state_size_bytes": 240, "state_growth_bytes_per_second": 1, "state_hourly_growth_ratio": 15},
             id="one outlier is no growth",
         ),
         pytest.param(
@@ -412,13 +415,24 @@ def test_failures_of_late(checkpoints: list[Entry | float], recent: int, consecu
             {"size_bytes": 0, "state_size_bytes": 0},
             id="nought is a size; a savepoint's does not count",
         ),
+        pytest.param(
+            [completed(10, state=120), completed(10, state=60), completed(10, state=0)],
+            {"state_size_bytes": 0, "state_growth_bytes_per_second": -1},
+            id="of nothing there is no share",
+        ),
+        pytest.param(
+            [completed(10, state=100), completed(10, state=160), completed(10, state=220), completed(10)],
+            {"state_growth_bytes_per_second": 1},
+            id="nor of a size that was not told",
+        ),
         pytest.param([10], {}, id="none was told"),
         pytest.param([failed()], {}, id="none was completed"),
     ],
 )
 def test_sizes(checkpoints: list[Entry | float], expected: dict[str, float]) -> None:
     said = once(job(checkpoints=checkpoints))
-    assert pick(said, "size_bytes", "state_size_bytes", "state_growth_bytes_per_second") == expected
+    growth = ("state_growth_bytes_per_second", "state_hourly_growth_ratio")
+    assert pick(said, "size_bytes", "state_size_bytes", *growth) == expected
 
 
 PHASES = {"join": {"start_delay": 1.0, "alignment": 14.0, "sync": 0.5, "async": 4.0}}

@@ -188,6 +188,12 @@ def test_loss_tolerance(hosts: tuple[TaskManager, ...], tolerant: bool) -> None:
     assert issues(around(hosts=hosts)) == ({} if tolerant else {"job": {"no_loss_tolerance"}})
 
 
+def test_where_a_lost_one_is_replaced_nothing_has_to_be_tolerated() -> None:
+    full = (host("a", used=2), host("b", used=2))
+    assert issues(around(hosts=full, configuration={"execution.target": "kubernetes-session"})) == {}
+    assert issues(around(hosts=full, configuration={"execution.target": "remote"})) == {"job": {"no_loss_tolerance"}}
+
+
 @pytest.mark.parametrize(
     ("has_reporter", "expected"),
     [

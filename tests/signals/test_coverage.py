@@ -6,9 +6,9 @@ from math import nan
 
 import pytest
 
-from exporter.model import Vertex
+from exporter.model import Job, Vertex
 from exporter.signals.coverage import SIGNAL
-from tests.signals.build import run, vertex
+from tests.signals.build import job, run, vertex
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,38 @@ from tests.signals.build import run, vertex
     ],
 )
 def test_coverage(vertex: Vertex, expected: float) -> None:
-    assert run(SIGNAL, [(vertex, 0.0)]) == {"task_coverage_ratio": expected}
+    assert run(SIGNAL, [(vertex, 0.0)]) == {"task_coverage_ratio": expected, "job_coverage_ratio": expected}
 
 
 def test_a_task_that_does_not_run_has_none() -> None:
     assert run(SIGNAL, [(vertex(records=[5, 5], running=False), 0.0)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        pytest.param(job(vertices=[vertex(records=[5, 0]), vertex(id="sink", records=[7, 9])]), 1.0, id="all of it"),
+        # 2 of 2 and 1 of 4
+        pytest.param(
+            job(vertices=[vertex(records=[5, 0]), vertex(id="sink", records=[7, nan, nan, nan])]),
+            0.5,
+            id="subtasks count, not tasks: 3 / 6",
+        ),
+        pytest.param(
+            job(vertices=[vertex(records=[5, 0]), vertex(id="sink", parallelism=2)]), 0.5, id="one of two tasks: 2 / 4"
+        ),
+        pytest.param(
+            job(vertices=[vertex(records=[nan, 0]), vertex(id="sink", parallelism=2, running=False)]),
+            0.5,
+            id="what does not run cannot be read: 1 / 2",
+        ),
+        pytest.param(job(vertices=[vertex(parallelism=3)]), 0.0, id="none of three: 0 / 3"),
+        pytest.param(job(), 0.0, id="it is RUNNING and was not read"),
+        pytest.param(job(vertices=[vertex(parallelism=2, running=False)]), None, id="it is RUNNING, its tasks are not"),
+        pytest.param(job(state="RESTARTING", epoch=None), None, id="it restarts and was not read"),
+        pytest.param(job(state="INITIALIZING", epoch=None), None, id="it has no tasks yet"),
+        pytest.param(job(state="FINISHED", epoch=None), None, id="it has ended"),
+    ],
+)
+def test_coverage_of_a_job(job: Job, expected: float | None) -> None:
+    assert run(SIGNAL, [(job, 0.0)]).get("job_coverage_ratio") == expected

@@ -278,7 +278,8 @@ def counts(looks: Sequence[Look]) -> dict[str, float]:
 
 def test_all_counters_begin_at_nought() -> None:
     """A counter that appears with its first failure has no increase that Prometheus could see."""
-    assert run(SIGNAL, seen(failed())) == {f"job_failures_total{{{name}}}": 0 for name in SCENARIOS}
+    families = ("job_failures_total", "job_failures_recent")
+    assert run(SIGNAL, seen(failed())) == {f"{family}{{{name}}}": 0 for family in families for name in SCENARIOS}
 
 
 @pytest.mark.parametrize(
@@ -334,6 +335,36 @@ def test_flink_may_remember_more_than_we_do() -> None:
     times = [float(number) for number in range(1, 301)]
     assert counts(seen(*[failed(*times)] * 4)) == {"out_of_memory": 300}
     assert counts(seen(failed(*times), failed(*times[1:], 301.0))) == {"out_of_memory": 301}
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        # now is 1000, so those since 400
+        pytest.param([failed(400, 700)], {"out_of_memory": 2}, id="at first sight, by when Flink says that they were"),
+        pytest.param([failed(399, 700)], {"out_of_memory": 1}, id="one of 601 s ago is none"),
+        pytest.param([failed(700, at(800, SLOTS))], {"out_of_memory": 1, "resources": 1}, id="each for what it was"),
+        pytest.param([failed(700), failed(700, 900)], {"out_of_memory": 2}, id="one more"),
+        # 1301 - 700 = 601, 1301 - 900 = 401
+        pytest.param([failed(700, 900), failed(700, 900, now=1301)], {"out_of_memory": 1}, id="the older is forgotten"),
+        pytest.param([failed(700, 900), failed(now=1501)], {}, id="and so is the other"),
+        pytest.param([failed(100), failed(100, 900)], {"out_of_memory": 1}, id="the first in a long time"),
+        pytest.param([failed(700), failed(started_at=950.0)], {"out_of_memory": 1}, id="a new JobManager knows none"),
+        pytest.param([failed(now=300)], {}, id="none, at whatever time"),
+        pytest.param([failed(1001)], {"out_of_memory": 1}, id="one that came after the look began"),
+        pytest.param(
+            [failed(1, 2), failed(700, 800, truncated=True)],
+            {"out_of_memory": 2, "other": 1},
+            id="a gap in the history: it ended when the oldest that is left came",
+        ),
+        pytest.param([failed(1, 2), failed(300, 800, truncated=True)], {"out_of_memory": 1}, id="which is long ago"),
+        pytest.param([failed(*range(2, 1001, 2))], {"out_of_memory": 301}, id="many: 400, 402 … 1000"),
+    ],
+)
+def test_failures_of_late(looks: list[Job], expected: dict[str, float]) -> None:
+    said = run(SIGNAL, seen(*looks))
+    recent = {scenario: said.get(f"job_failures_recent{{{scenario}}}") for scenario in SCENARIOS}
+    assert recent == dict.fromkeys(SCENARIOS, 0) | expected
 
 
 def test_when_last() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.model import Job
 from exporter.signals.lifecycle import SIGNAL
-from tests.signals.build import job, run
+from tests.signals.build import job, run, vertex
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,31 @@ def test_a_state_that_was_left_is_gone() -> None:
 def test_the_uptime_begins_anew_with_a_restart() -> None:
     looks = [(job(now=100, epoch=0), 100.0), (job(now=115, epoch=110), 115.0)]
     assert run(SIGNAL, looks)["job_uptime_seconds"] == 5  # 115 - 110
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        pytest.param(job(vertices=[vertex(), vertex(id="sink")]), 1.0, id="both of its tasks run"),
+        pytest.param(
+            job(vertices=[vertex(), vertex(id="sink", running=True, complete=False)]),
+            0.5,
+            id="one of two runs in part: 1 / 2",
+        ),
+        pytest.param(
+            job(vertices=[vertex(), vertex(id="a", running=False), vertex(id="b"), vertex(id="c", running=False)]),
+            0.5,
+            id="two of four: 2 / 4",
+        ),
+        pytest.param(
+            job(vertices=[vertex(running=False, complete=True), vertex(id="sink")]), 1.0, id="what has finished counts"
+        ),
+        pytest.param(
+            job(state="RESTARTING", epoch=None, vertices=[vertex(running=False)]), 0.0, id="none runs: it restarts"
+        ),
+        pytest.param(job(), None, id="it was not read"),
+        pytest.param(job(state="FAILED", epoch=None), None, id="it has ended"),
+    ],
+)
+def test_how_much_of_it_runs(job: Job, expected: float | None) -> None:
+    assert run(SIGNAL, [(job, 0.0)]).get("job_tasks_running_ratio") == expected

@@ -12,6 +12,7 @@ from exporter.signals.slots import SIGNAL
 from tests.signals.build import Look, cluster, down, job, run
 
 LOSSES, TOLERANCE = "cluster_taskmanager_losses_total", "cluster_taskmanager_loss_tolerance"
+RECENT = "cluster_taskmanager_losses_recent"
 
 
 def taskmanagers(used_of: Mapping[str, tuple[int, int]]) -> tuple[TaskManager, ...]:
@@ -118,6 +119,36 @@ def test_the_counter_begins_at_nought_and_is_silent_while_the_cluster_is() -> No
 
 
 @pytest.mark.parametrize(
+    ("clusters", "later", "expected"),
+    [
+        pytest.param([up(a=2)], 0, 0, id="first sight"),
+        pytest.param([up(a=2, b=2, c=2), up(a=2, b=2)], 0, 1, id="one just now"),
+        pytest.param([up(a=2, b=2, c=2), up(a=2, b=2), up(a=2)], 0, 2, id="two, one after the other"),
+        pytest.param([up(a=2, b=2), up(a=2), up(a=2)], 585, 1, id="seen 15 + 585 = 600 s ago"),
+        pytest.param([up(a=2, b=2), up(a=2), up(a=2)], 586, 0, id="seen 15 + 586 = 601 s ago"),
+        # gone at 15 and at 30; now is 30 + 590
+        pytest.param([up(a=2, b=2, c=2), up(a=2, b=2), up(a=2)], 590, 1, id="one of 605 s ago and one of 590 s"),
+        pytest.param([up(a=2, b=2), up(a=2), DOWN], 0, 1, id="the cluster does not answer now: what was seen stands"),
+    ],
+)
+def test_losses_of_late(clusters: list[Cluster], later: float, expected: float) -> None:
+    seen = looks(*clusters)
+    last, now = seen[-1]
+    assert run(SIGNAL, [*seen, (last, now + later)])[RECENT] == expected
+
+
+def test_a_loss_after_a_long_time() -> None:
+    """What the counter was before it is not forgotten: 2 - 1."""
+    seen = looks(up(a=2, b=2, c=2), up(a=2, b=2))
+    assert run(SIGNAL, [*seen, (up(a=2, b=2), 5000.0), (up(a=2), 5015.0)])[RECENT] == 1
+
+
+def test_late_losses_are_told_wherever_all_are() -> None:
+    assert RECENT in run(SIGNAL, looks(up(a=1)))
+    assert RECENT in run(SIGNAL, looks(up(a=1), DOWN))
+
+
+@pytest.mark.parametrize(
     ("used_of", "expected"),
     [
         pytest.param({"a": (0, 2)}, 0, id="a single one, idle: none may vanish"),
@@ -142,3 +173,23 @@ def test_the_tolerance(used_of: dict[str, tuple[int, int]], expected: float) -> 
 
 def test_without_taskmanagers_there_is_no_tolerance() -> None:
     assert TOLERANCE not in run(SIGNAL, looks(up()))
+
+
+@pytest.mark.parametrize(
+    ("configuration", "told"),
+    [
+        pytest.param({"execution.target": "kubernetes-session"}, False, id="Kubernetes, many jobs"),
+        pytest.param({"execution.target": "kubernetes-application"}, False, id="Kubernetes, one job"),
+        pytest.param({"execution.target": "yarn-session"}, False, id="YARN, many jobs"),
+        pytest.param({"execution.target": "YARN-per-job "}, False, id="however it is written"),
+        pytest.param({"execution.target": "remote"}, True, id="somebody else starts them"),
+        pytest.param({"execution.target": "local"}, True, id="on one machine"),
+        pytest.param({"kubernetes.cluster-id": "orders"}, True, id="the target is not set"),
+        pytest.param({}, True, id="nothing is set"),
+        pytest.param(None, True, id="not read: it takes evidence to call a loss harmless"),
+    ],
+)
+def test_where_a_lost_one_is_replaced_there_is_no_tolerance(configuration: dict[str, str] | None, told: bool) -> None:
+    seen = replace(up(a=2, b=2), configuration=configuration)
+    assert (TOLERANCE in run(SIGNAL, looks(seen))) is told
+    assert LOSSES in run(SIGNAL, looks(seen))

@@ -7,7 +7,7 @@ from math import inf, nan
 import pytest
 
 from exporter.history import Point
-from exporter.signals._stats import observed, present, rates, slope
+from exporter.signals._stats import increase, observed, present, rates, slope
 from tests.signals.build import column
 
 
@@ -31,6 +31,23 @@ def series(*values: tuple[float, float]) -> list[Point]:
 )
 def test_present(values: list[float], expected: list[float]) -> None:
     assert present(column(values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        pytest.param(series((0, 5)), 0, id="one point: nothing grew that was seen"),
+        # 7 - 5
+        pytest.param(series((0, 5), (150, 7)), 2, id="since the first, which is later"),
+        # 9 - 6: at 100 it was still the 6 of 90
+        pytest.param(series((0, 5), (90, 6), (150, 9)), 3, id="from what it was then"),
+        # 9 - 6
+        pytest.param(series((0, 6), (100, 9)), 3, id="growth at that very moment counts"),
+        pytest.param(series((0, 5), (90, 9)), 0, id="all of it was before"),
+    ],
+)
+def test_increase_since_100(points: list[Point], expected: float) -> None:
+    assert increase(points, 100) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Verdicts: what is wrong, since when, why, and what to do."""
