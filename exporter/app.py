@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import aiohttp
 from aiohttp import web
@@ -21,7 +22,7 @@ from exporter.config import Tls as TlsSettings
 from exporter.config_values import ListenAddress
 from exporter.flink.endpoints import Endpoints
 from exporter.flink.errors import Unauthorized
-from exporter.flink.fetch import Gate
+from exporter.flink.fetch import Gate, Seen
 from exporter.flink.rest import Rest
 from exporter.flink.scrape import Scraper
 from exporter.publish import http
@@ -29,8 +30,10 @@ from exporter.publish.exposition import Page, Section, page, render
 from exporter.signals import SIGNALS
 from exporter.signals.base import Signal
 from exporter.symptoms import health, verdict
+from exporter.symptoms.base import Symptom
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.symptoms.health import ClusterHealth, JobHealth, Judged
+from exporter.symptoms.tuning import tuned
 from exporter.telemetry import Telemetry
 from exporter.watch import JUDGING, Report, Watch
 
@@ -44,7 +47,8 @@ _PATIENCE = 4
 
 _SHUTDOWN = 2.0
 
-RUNBOOK = "https://github.com/flink-health-exporter/flink-health-exporter/blob/main/docs/runbook/{name}.md"
+# What every watch goes by: where one of these changes, all begin anew.
+_OF_ALL_WATCHES = ("signals", "symptoms", "limits")
 
 
 class CannotStart(Exception):
@@ -52,14 +56,17 @@ class CannotStart(Exception):
 
 
 class Board:
-    """What the web server shows: the present page, and a line for each cluster."""
+    """What the web server shows: the present page, and how each cluster and job is."""
 
     def __init__(self, telemetry: Telemetry, order: Sequence[Signal]) -> None:
         self._telemetry = telemetry
         self._order = [*(family for signal in order for family in signal.families), *verdict.FAMILIES]
         self._urls: dict[str, str] = {}
+        self._runbook = ""
         self._reports: dict[str, Report] = {}
         self._sections: dict[str, Section] = {}
+        # By cluster, what was last told of it and of which report: many may ask of the same one.
+        self._healths: dict[str, tuple[Report, ClusterHealth]] = {}
         self.page: Page = page((), telemetry.registry, self._order)
 
     @property
@@ -67,13 +74,13 @@ class Board:
         """Whether every cluster's first cycle has finished, however it went."""
         return self._reports.keys() >= self._urls.keys()
 
-    def expect(self, urls: Mapping[str, str]) -> None:
-        """These clusters, and no others, are shown from now on."""
+    def expect(self, urls: Mapping[str, str], runbook: str = Settings().symptoms.runbook_url) -> None:
+        """These clusters, and no others, are shown from now on. runbook: the address of a page, with `{name}`."""
         for name in self._urls.keys() - urls.keys():
             self._reports.pop(name, None)
             self._sections.pop(name, None)
             self._telemetry.forget(name)
-        self._urls = dict(urls)
+        self._urls, self._runbook, self._healths = dict(urls), runbook, {}
         self.renew()
 
     def put(self, name: str, report: Report, section: Section) -> None:
@@ -87,49 +94,33 @@ class Board:
         sections = [self._sections[name] for name in self._urls if name in self._sections]
         self.page = page(sections, self._telemetry.registry, self._order)
 
-    def overview(self) -> list[http.ClusterLine]:
-        """One line a cluster, in the order of the configuration."""
-        return [self._line(name, url) for name, url in self._urls.items()]
-
     def health(self) -> list[ClusterHealth]:
-        """Every cluster and its jobs, in the order of the configuration."""
-        return [
-            health.cluster_health(self._judged(name)) if name in self._reports else health.waiting(name, url)
-            for name, url in self._urls.items()
-        ]
+        """Every cluster and its jobs, in the order of the configuration. Takes its time; any thread may ask."""
+        return [self._health(name, url) for name, url in self._urls.items()]
 
     def job(self, cluster: str, job_id: str) -> JobHealth | None:
-        """A job in full; None where there is no such job, or not yet."""
-        return health.job_health(self._judged(cluster), job_id) if cluster in self._reports else None
+        """A job in full; None where there is no such job, or not yet. Takes its time; any thread may ask."""
+        # Another thread may take the cluster away meanwhile.
+        report, url = self._reports.get(cluster), self._urls.get(cluster)
+        return None if report is None or url is None else health.job_health(self._judged(report, url), job_id)
 
-    def _judged(self, name: str) -> Judged:
-        report = self._reports[name]
+    def _health(self, name: str, url: str) -> ClusterHealth:
+        report = self._reports.get(name)
+        if report is None:
+            return health.waiting(name, url)
+        known = self._healths.get(name)
+        if known is None or known[0] is not report:
+            known = self._healths[name] = report, health.cluster_health(self._judged(report, url))
+        return known[1]
+
+    def _judged(self, report: Report, url: str) -> Judged:
         return Judged(
             cluster=report.cluster,
             rows=report.rows,
             findings=report.judgement.findings,
             trends=report.judgement.trends,
-            url=self._urls[name],
-            runbook=RUNBOOK,
-            error=str(report.scrape.errors[-1]) if report.scrape.errors else None,
-        )
-
-    def _line(self, name: str, url: str) -> http.ClusterLine:
-        report = self._reports.get(name)
-        if report is None:
-            return http.ClusterLine(name=name, url=url, state="waiting")
-        cluster = report.cluster
-        jobs: dict[str, int] = {}
-        for job in cluster.jobs or ():
-            jobs[job.state] = jobs.get(job.state, 0) + 1
-        return http.ClusterLine(
-            name=name,
             url=url,
-            state=cluster.state,
-            age=max(0.0, time.time() - cluster.taken_at),
-            jobs=jobs,
-            taskmanagers=None if cluster.taskmanagers is None else len(cluster.taskmanagers),
-            series=self._sections[name].series,
+            runbook=self._runbook,
             error=str(report.scrape.errors[-1]) if report.scrape.errors else None,
         )
 
@@ -152,13 +143,14 @@ class App:
         """
         contexts = {cluster.name: tls_context(cluster.tls) for cluster in settings.clusters}
         old, self._settings = self._settings, settings
-        same = old is not None and (old.signals, old.limits) == (settings.signals, settings.limits)
+        same = old is not None and all(getattr(old, key) == getattr(settings, key) for key in _OF_ALL_WATCHES)
         wanted = {cluster.name: cluster for cluster in settings.clusters}
         for name, (cluster, task) in list(self._watches.items()):
             if not same or wanted.get(name) != cluster:
                 del self._watches[name]
                 await _ended(task)
-        self.board.expect({name: str(cluster.url) for name, cluster in wanted.items()})
+        urls = {name: str(cluster.url) for name, cluster in wanted.items()}
+        self.board.expect(urls, settings.symptoms.runbook_url)
         for name, cluster in wanted.items():
             if name not in self._watches:
                 watch = self._watch(cluster, settings, contexts[name])
@@ -171,40 +163,18 @@ class App:
             await _ended(task)
 
     def _watch(self, cluster: ClusterSettings, settings: Settings, tls: ssl.SSLContext | None) -> Watch:
-        signals = [signal for signal in SIGNALS if signal.name not in settings.signals.disabled]
-        needs = {need: None for signal in signals for need in signal.needs}
-        rest = Rest(
-            Gate(
-                self._session,
-                limit=settings.limits.requests,
-                timeout=cluster.timeout,
-                body_limit=settings.limits.body_bytes,
-                headers=lambda: _authorization(cluster),
-                tls=tls,
-                server_name=cluster.tls.server_name,
-                seen=self._seen(cluster.name, "rest"),
-            ),
-            str(cluster.url),
-        )
-        reporters = Gate(
+        return watch_of(
+            cluster,
+            settings,
             self._session,
-            limit=_REPORTERS_AT_ONCE,
-            timeout=cluster.reporter.timeout,
-            body_limit=settings.limits.body_bytes,
-            seen=self._seen(cluster.name, "reporter"),
-        )
-        endpoints = Endpoints(reporters) if cluster.reporter.mode == "auto" else None
-        return Watch(
-            cluster.name,
-            Scraper(cluster.name, rest, endpoints, tuple(needs), ports=cluster.reporter.ports),
-            signals,
-            SYMPTOMS,
+            tls,
+            symptoms_of(settings),
             interval=cluster.interval,
-            patience=max(cluster.interval, _PATIENCE * cluster.timeout),
-            tell=self._tell(signals, settings.limits.series),
+            seen=partial(self._seen, cluster.name),
+            tell=self._tell(signals_of(settings), settings.limits.series),
         )
 
-    def _seen(self, cluster: str, source: str) -> Callable[[str, float], None]:
+    def _seen(self, cluster: str, source: str) -> Seen:
         return lambda outcome, seconds: self.telemetry.fetched(cluster, source, outcome, seconds)
 
     def _tell(self, signals: Sequence[Signal], limit: int) -> Callable[[Report], Awaitable[None]]:
@@ -222,6 +192,83 @@ class App:
             self._told(report)
 
         return tell
+
+
+def open_session() -> aiohttp.ClientSession:
+    """The one that all clusters are read through."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),  # the gates bound what is under way
+        headers={"User-Agent": f"flink-health-exporter/{__version__}"},
+    )
+
+
+def signals_of(settings: Settings) -> list[Signal]:
+    """Those that are not turned off."""
+    return [signal for signal in SIGNALS if signal.name not in settings.signals.disabled]
+
+
+def symptoms_of(settings: Settings) -> tuple[Symptom, ...]:
+    """Those that are not turned off, as the settings want them."""
+    return tuned(SYMPTOMS, settings.symptoms)
+
+
+def watch_of(
+    cluster: ClusterSettings,
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    tls: ssl.SSLContext | None,
+    symptoms: Sequence[Symptom],
+    *,
+    interval: float,
+    tell: Callable[[Report], Awaitable[None]],
+    seen: Callable[[str], Seen] = lambda _source: lambda _outcome, _seconds: None,
+) -> Watch:
+    """One cluster's watch under its settings. seen: by source, whom to tell of each request."""
+    signals = signals_of(settings)
+    needs = {need: None for signal in signals for need in signal.needs}
+    rest = Rest(
+        Gate(
+            session,
+            limit=settings.limits.requests,
+            timeout=cluster.timeout,
+            body_limit=settings.limits.body_bytes,
+            headers=lambda: _authorization(cluster),
+            tls=tls,
+            server_name=cluster.tls.server_name,
+            seen=seen("rest"),
+        ),
+        str(cluster.url),
+    )
+    reporters = Gate(
+        session,
+        limit=_REPORTERS_AT_ONCE,
+        timeout=cluster.reporter.timeout,
+        body_limit=settings.limits.body_bytes,
+        seen=seen("reporter"),
+    )
+    endpoints = Endpoints(reporters) if cluster.reporter.mode == "auto" else None
+    return Watch(
+        cluster.name,
+        Scraper(cluster.name, rest, endpoints, tuple(needs), ports=cluster.reporter.ports),
+        signals,
+        symptoms,
+        interval=interval,
+        patience=max(cluster.interval, _PATIENCE * cluster.timeout),
+        tell=tell,
+    )
+
+
+def judged(report: Report, url: str, runbook: str) -> Judged:
+    """What is told of a report; url: the cluster's. runbook: the address of a page, with `{name}`."""
+    return Judged(
+        cluster=report.cluster,
+        rows=report.rows,
+        findings=report.judgement.findings,
+        trends=report.judgement.trends,
+        url=url,
+        runbook=runbook,
+        error=str(report.scrape.errors[-1]) if report.scrape.errors else None,
+    )
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -266,10 +313,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),  # the gates bound what is under way
-        headers={"User-Agent": f"flink-health-exporter/{__version__}"},
-    ) as session:
+    async with open_session() as session:
         app = App(session, told)
         runner = web.AppRunner(http.build(app.board), access_log=None, shutdown_timeout=_SHUTDOWN)
         await runner.setup()

@@ -1,4 +1,4 @@
-"""The command line: `serve` (the default), `demo`, `check-config`, `reference`."""
+"""The command line: `serve` (the default), `diagnose`, `demo`, `check-config`, `rules`, `reference`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import NoReturn
 
 import uvloop
 
-from exporter import __version__, app, log, reference
+from exporter import __version__, app, diagnose, log, reference, rules
 from exporter.config import ConfigError, Override, Settings, load
 from exporter.demo.errors import DemoError
 from exporter.signals import SIGNALS
+from exporter.symptoms.declarations import SYMPTOMS
 from exporter.watch import Report
 
 PROGRAM = "flink-health-exporter"
@@ -43,17 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except ConfigError as error:
-        return _refuse(*error.problems)
-    except (UsageError, app.CannotStart, DemoError, reference.ReferenceError) as error:
-        return _refuse(str(error))
+        return _refuse(given, *error.problems)
+    except (UsageError, app.CannotStart, diagnose.CannotLook, DemoError, reference.ReferenceError) as error:
+        return _refuse(given, str(error))
     except KeyboardInterrupt:
         return 130
 
 
-def _refuse(*problems: str) -> int:
+def _refuse(given: Sequence[str], *problems: str) -> int:
     for problem in problems:
         print(f"{PROGRAM}: {problem}", file=sys.stderr)
-    return _CANNOT_START
+    # Of `diagnose` the others have a meaning: 2 is a critical symptom.
+    return diagnose.CANNOT_LOOK if given[:1] == ["diagnose"] else _CANNOT_START
 
 
 # The grammar
@@ -65,8 +67,10 @@ def _parse(given: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
     subparsers = {
         "serve": _serve_flags(commands),
+        "diagnose": _diagnose_flags(commands),
         "demo": _demo_flags(commands),
         "check-config": _check_flags(commands),
+        "rules": _rules_flags(commands),
         "reference": _reference_flags(commands),
     }
     if not given or (given[0].startswith("-") and given[0] not in ("--version", "--help", "-h")):
@@ -98,18 +102,43 @@ def _serve_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     return parser
 
 
-def _settings_flags(parser: _Parser) -> None:
+def _target_flags(parser: _Parser) -> None:
     parser.add_argument(
         "--config.file", dest="file", type=Path, metavar="FILE", help="settings, see config/exporter.yml"
     )
     parser.add_argument(
         "--flink.url", dest="url", metavar="URL", help="REST address of a JobManager (default http://localhost:8081)"
     )
+
+
+def _settings_flags(parser: _Parser) -> None:
+    _target_flags(parser)
     parser.add_argument(
         "--web.listen-address", dest="listen", metavar="HOST:PORT", help="where to serve (default :9449)"
     )
     parser.add_argument("--log.level", dest="level", metavar="LEVEL", help="debug, info, warn or error (default info)")
     parser.add_argument("--log.format", dest="format", metavar="FORMAT", help="logfmt or json (default logfmt)")
+
+
+def _diagnose_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    parser = commands.add_parser(
+        "diagnose",
+        help="look for some seconds, and tell what is wrong",
+        description="Looks at each cluster twice, and tells what is wrong with it and its jobs.",
+        epilog="Ends with 0 if all is well, 1 after a warning, 2 after a critical symptom, 3 if something could not be "
+        "looked at, wrong flags included. Of several: 2 before 3, 3 before 1.",
+        allow_abbrev=False,
+    )
+    _target_flags(parser)
+    parser.add_argument("--cluster", metavar="NAME", help="only this one of the file's clusters")
+    parser.add_argument("--job", metavar="NAME", help="only the jobs of this name, or the one with this id")
+    parser.add_argument("--watch", action="store_true", help="go on every 5 s until Ctrl-C; the last look counts")
+    parser.add_argument(
+        "--output", choices=("table", "json"), default="table", metavar="FORMAT", help="table or json (default table)"
+    )
+    parser.add_argument("--no-color", action="store_true", help="no colours, which otherwise a terminal gets")
+    parser.set_defaults(command=_diagnose, listen=None, level=None, format=None)
+    return parser
 
 
 def _demo_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
@@ -134,6 +163,15 @@ def _check_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     return parser
 
 
+def _rules_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    parser = commands.add_parser("rules", help="print alert rules for Prometheus", allow_abbrev=False)
+    parser.add_argument(
+        "--config.file", dest="file", type=Path, metavar="FILE", help="settings, whose section `symptoms` is followed"
+    )
+    parser.set_defaults(command=_rules)
+    return parser
+
+
 def _reference_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     parser = commands.add_parser("reference", help="print the reference of all metrics", allow_abbrev=False)
     parser.add_argument("--write", action="store_true", help="renew the generated files of a source checkout instead")
@@ -147,15 +185,21 @@ def _reference_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
 
 def _settings(options: argparse.Namespace) -> Settings:
     clusters = None if options.url is None else [{"name": "default", "url": options.url}]
-    return load(
+    return _load(
         options.file,
+        Override("--flink.url", "clusters", clusters),
+        Override("--web.listen-address", "web.listen_address", options.listen),
+        Override("--log.level", "log.level", options.level),
+        Override("--log.format", "log.format", options.format),
+    )
+
+
+def _load(file: Path | None, *overrides: Override) -> Settings:
+    return load(
+        file,
         signal_names=[signal.name for signal in SIGNALS],
-        overrides=[
-            Override("--flink.url", "clusters", clusters),
-            Override("--web.listen-address", "web.listen_address", options.listen),
-            Override("--log.level", "log.level", options.level),
-            Override("--log.format", "log.format", options.format),
-        ],
+        symptom_levels={symptom.name: [level.value for level in symptom.levels] for symptom in SYMPTOMS},
+        overrides=overrides,
     )
 
 
@@ -170,9 +214,26 @@ def _run(read: Callable[[], Settings], told: Callable[[Report], None] = lambda _
     return 0
 
 
+def _diagnose(options: argparse.Namespace) -> int:
+    asked = diagnose.Options(
+        cluster=options.cluster,
+        job=options.job,
+        watch=options.watch,
+        json=options.output == "json",
+        colour=not options.no_color,
+    )
+    return diagnose.run(_settings(options), asked)
+
+
 def _check_config(options: argparse.Namespace) -> int:
-    settings = load(options.file, signal_names=[signal.name for signal in SIGNALS])
+    settings = _load(options.file)
     print(f"{options.file}: good, {len(settings.clusters)} cluster(s): {', '.join(c.name for c in settings.clusters)}")
+    return 0
+
+
+def _rules(options: argparse.Namespace) -> int:
+    settings = _load(options.file)
+    print(rules.alert_rules(app.symptoms_of(settings), settings.symptoms.runbook_url), end="")
     return 0
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from exporter.config_document import Document, DocumentError, Loc, Mark, read_document
+from exporter.config_section import Section
+from exporter.config_symptoms import Symptoms, across_symptoms
 from exporter.config_values import (
     BodyBytes,
     ClusterName,
@@ -55,22 +57,6 @@ class Override:
     flag: str
     path: str
     value: object
-
-
-class Section(BaseModel):
-    """A mapping in the file. A known key without a value means its default.
-
-    An option that has an example is optional: the reference shows that, commented out.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_default(cls, data: object) -> object:
-        if not isinstance(data, dict):
-            return data
-        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
 
 
 class BasicAuth(Section):
@@ -232,6 +218,7 @@ class Settings(Section):
     timeout: Timeout = Field(10.0, description="How long one request may take, 100ms to 10m.")
     clusters: tuple[ClusterSettings, ...] = Field((ClusterSettings(),), description="The clusters to read.")
     signals: Signals = Field(Signals(), description="What is derived.")
+    symptoms: Symptoms = Field(Symptoms(), description="How it is judged what is wrong.")
     limits: Limits = Field(Limits(), description="What may not be exceeded.")
     web: Web = Field(Web(), description="Where the exporter is served.")
     log: Log = Field(Log(), description="What is logged, to stderr.")
@@ -248,10 +235,17 @@ class Settings(Section):
         return self
 
 
-def load(path: Path | None, *, signal_names: Collection[str], overrides: Sequence[Override] = ()) -> Settings:
+def load(
+    path: Path | None,
+    *,
+    signal_names: Collection[str],
+    symptom_levels: Mapping[str, Collection[str]],
+    overrides: Sequence[Override] = (),
+) -> Settings:
     """The settings of a file (none: the defaults) under the command line's overrides.
 
-    Relative paths inside are relative to the file's folder. Raises ConfigError with everything that is wrong.
+    symptom_levels: by the name of each symptom, the levels it is declared with. Relative paths inside are relative to
+    the file's folder. Raises ConfigError with everything that is wrong.
     """
     try:
         document = read_document(path) if path else Document()
@@ -270,9 +264,10 @@ def load(path: Path | None, *, signal_names: Collection[str], overrides: Sequenc
             found.append((_LAST, (), text, override.flag))
         _lay_over(document.data, override)
 
-    loading = Loading(path.parent if path else Path(), signal_names)
+    loading = Loading(path.parent if path else Path(), signal_names, symptom_levels)
     settings, mistakes = _validated(document.data, loading)
-    for loc, text in [*mistakes, *_across(document.data)]:
+    across = [*_across(document.data), *across_symptoms(document.data.get("symptoms"), symptom_levels)]
+    for loc, text in [*mistakes, *across]:
         flag = next((flag for start, flag in flags.items() if loc[: len(start)] == start), "")
         found.append((_LAST if flag else document.mark(loc), loc, text, flag))
     if found or settings is None:

@@ -23,6 +23,7 @@ from exporter.config_wording import quoted, suggestion
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _WHOLE = re.compile(r"[0-9][0-9_]{0,17}")
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -34,10 +35,11 @@ MOST_PORTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """What a value is checked against while a file is loaded: where it lies, and which signals there are."""
+    """What a value is checked against while a file is loaded: where that lies, which signals and symptoms there are."""
 
     folder: Path
     signal_names: Collection[str]
+    symptom_names: Collection[str]
 
 
 # ---- durations
@@ -92,6 +94,21 @@ def _whole(at_least: int, at_most: int | None = None) -> Callable[[object], int]
         return value
 
     return read
+
+
+def _number(says: str, fits: Callable[[float], bool] = lambda _number: True) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        if isinstance(value, str) and _DECIMAL.fullmatch(value):
+            value = float(value)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+            raise ValueError(f"expected {says}")
+        return float(value)
+
+    return read
+
+
+def _shortest(number: float) -> int | float:
+    return int(number) if number.is_integer() else number
 
 
 def _flag(value: object) -> bool:
@@ -178,6 +195,22 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _runbook_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.scheme in ("http", "https")
+        credentials = "@" in parts.netloc
+    except ValueError:
+        usable, credentials = False, False
+    if credentials:
+        raise ValueError("a link that is shown to everybody may not hold credentials")
+    blank = any(not c.isprintable() or c.isspace() for c in text)
+    # Another brace would be taken for another placeholder, here or by Prometheus.
+    if not usable or blank or "{name}" not in text or set("{}") & set(text.replace("{name}", "")):
+        raise ValueError("expected a URL with {name} in it, such as https://wiki.example.com/flink/{name}")
+    return text
+
+
 # ---- names, secrets, files
 
 
@@ -220,6 +253,13 @@ def _signal_name(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _symptom_name(name: str, info: ValidationInfo) -> str:
+    if isinstance(info.context, Loading) and name not in info.context.symptom_names:
+        known = sorted(info.context.symptom_names)
+        raise ValueError(f"unknown symptom {quoted(name)}; {suggestion(name, known, 'symptoms are')}")
+    return name
+
+
 def _file(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError("expected the path of a file")
@@ -238,6 +278,19 @@ def _file(value: object, info: ValidationInfo) -> Path:
 
 Interval = Annotated[float, PlainValidator(_duration(1, 3600)), PlainSerializer(format_duration, when_used="json")]
 Timeout = Annotated[float, PlainValidator(_duration(0.1, 600)), PlainSerializer(format_duration, when_used="json")]
+Lasting = Annotated[float, PlainValidator(_duration(0, 604_800)), PlainSerializer(format_duration, when_used="json")]
+Patience = Annotated[
+    float,
+    PlainValidator(_number("a number above 0, at most 100", lambda number: 0 < number <= 100)),
+    PlainSerializer(_shortest, when_used="json"),
+]
+Deduction = Annotated[
+    float,
+    PlainValidator(_number("a number above 0, at most 1", lambda number: 0 < number <= 1)),
+    PlainSerializer(_shortest, when_used="json"),
+]
+Threshold = Annotated[float, PlainValidator(_number("a number")), PlainSerializer(_shortest, when_used="json")]
+RunbookUrl = Annotated[str, AfterValidator(_runbook_url)]
 Flag = Annotated[bool, PlainValidator(_flag)]
 Count = Annotated[int, PlainValidator(_whole(1))]
 Requests = Annotated[int, PlainValidator(_whole(1, 3))]
@@ -249,5 +302,6 @@ ClusterName = Annotated[str, AfterValidator(_cluster_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Username = Annotated[str, AfterValidator(_username)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+SymptomName = Annotated[str, AfterValidator(_symptom_name)]
 SignalName = Annotated[str, AfterValidator(_signal_name)]
 File = Annotated[Path, PlainValidator(_file)]

@@ -83,6 +83,7 @@ def section_of(annotation: object) -> type[BaseModel] | None:
 def _keys(loc: Loc, root: type[BaseModel]) -> list[str]:
     section = root
     for part in loc:
-        if isinstance(part, str):
+        # What is no key of a section is one of a mapping whose keys are names.
+        if isinstance(part, str) and part in section.model_fields:
             section = section_of(section.model_fields[part].annotation) or section
     return list(section.model_fields)

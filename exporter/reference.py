@@ -1,4 +1,4 @@
-"""What is generated from the declarations: the metric reference, the example config and the README's table."""
+"""What is generated from the declarations: the references, the example config, the alert rules, the README's table."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from inspect import getdoc
 from pathlib import Path
 from sys import modules
 
+from exporter.config import Settings
 from exporter.config_reference import exporter_yml
 from exporter.families import IDENTITY, Family
 from exporter.model import Part, Raw
+from exporter.reference_symptoms import symptoms_md
+from exporter.rules import alert_rules
 from exporter.signals import SIGNALS
 from exporter.signals.base import Signal
+from exporter.symptoms import verdict
+from exporter.symptoms.declarations import SYMPTOMS
+
+_VERDICT = "Which symptoms hold, how well is each job, and what takes how much away?"
 
 _BEGIN, _END = "<!-- generated: signals -->", "<!-- end of generated -->"
 
@@ -42,6 +49,9 @@ def metrics() -> str:
         parts.append(f"## {signal.name}\n\n{question(signal)}\n")
         parts.append(f"Reads: {_needs(signal)}.\n")
         parts += [_family(family) for family in signal.families]
+    parts.append(f"## verdict\n\n{_VERDICT}\n")
+    parts.append("Reads: what is above; [`symptoms.md`](symptoms.md) has every symptom.\n")
+    parts += [_family(family) for family in verdict.FAMILIES]
     return "\n".join(parts)
 
 
@@ -58,7 +68,9 @@ def _family(family: Family) -> str:
 
 def signals_table() -> str:
     """The README's table."""
-    rows = [f"| `{signal.name}` | {question(signal)} | {len(signal.families)} |" for signal in SIGNALS]
+    told = [(signal.name, question(signal), signal.families) for signal in SIGNALS]
+    told.append(("verdict", _VERDICT, verdict.FAMILIES))
+    rows = [f"| `{name}` | {asked} | {len(families)} |" for name, asked, families in told]
     return "\n".join(["| signal | the question it answers | metrics |", "| --- | --- | --- |", *rows])
 
 
@@ -73,7 +85,9 @@ def _readme(present: str) -> str:
 # What each generated file should hold, given what it holds.
 _FILES: dict[str, Callable[[str], str]] = {
     "docs/metrics.md": lambda _present: metrics(),
+    "docs/symptoms.md": lambda _present: symptoms_md(SYMPTOMS),
     "config/exporter.yml": lambda _present: exporter_yml(),
+    "config/rules/alerts.yml": lambda _present: alert_rules(SYMPTOMS, Settings().symptoms.runbook_url),
     "README.md": _readme,
 }
 
@@ -81,7 +95,7 @@ _FILES: dict[str, Callable[[str], str]] = {
 def write(root: Path) -> None:
     """Renews the generated files of a source checkout. Raises ReferenceError."""
     for path, _, due in _compared(root):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(due)
 
 

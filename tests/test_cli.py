@@ -17,14 +17,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from exporter import __version__
 from exporter.cli import main
 from exporter.signals import SIGNALS
+from exporter.symptoms.declarations import SYMPTOMS
 
 SERVE_FLAGS = "-h, --help, --config.file, --flink.url, --web.listen-address, --log.level, --log.format"
 SIGNAL_NAMES = ", ".join(sorted(signal.name for signal in SIGNALS))
 EXAMPLE = Path(__file__).parent.parent / "config" / "exporter.yml"
+ALERTS = Path(__file__).parent.parent / "config" / "rules" / "alerts.yml"
 
 # Nothing listens there, and nobody but root may.
 NOBODY = "http://127.0.0.1:1"
@@ -52,12 +55,22 @@ NOBODY = "http://127.0.0.1:1"
             id="unknown flag of a command",
         ),
         pytest.param(
+            ["rules", "--write"],
+            "unknown flag --write; flags of rules are -h, --help, --config.file",
+            id="the rules of the repository are written by reference",
+        ),
+        pytest.param(
+            ["rules", "--config.file", "/nowhere/exporter.yml"],
+            "/nowhere/exporter.yml: cannot be read: No such file or directory",
+            id="a file for rules that is not there",
+        ),
+        pytest.param(
             ["serve", "now"], f"unknown argument now; flags of serve are {SERVE_FLAGS}", id="unknown argument"
         ),
         pytest.param(["sevre"], "unknown command 'sevre'; did you mean serve?", id="misspelt command"),
         pytest.param(
             ["nonsense"],
-            "unknown command 'nonsense'; commands are serve, demo, check-config, reference",
+            "unknown command 'nonsense'; commands are serve, diagnose, demo, check-config, rules, reference",
             id="unknown command",
         ),
         pytest.param(["--config.file"], "argument --config.file: expected one argument", id="a flag without its value"),
@@ -119,12 +132,18 @@ clusters:
     timeout: 10
 signals:
   disabled: [skw, gossip]
+symptoms:
+  overrides:
+    checkpoint_slo: {critical: off}
+    restart_loop: {critical: off}
 web:
   listen_address: nonsense
 """
 
 
-@pytest.mark.parametrize("command", [["--config.file"], ["serve", "--config.file"], ["check-config"]])
+@pytest.mark.parametrize(
+    "command", [["--config.file"], ["serve", "--config.file"], ["check-config"], ["rules", "--config.file"]]
+)
 def test_all_that_is_wrong_with_a_file_at_once(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,7 +158,9 @@ def test_all_that_is_wrong_with_a_file_at_once(
             "5: clusters[0].timeout: expected a duration with its unit, such as 15s or 1m30s, got 10",
             "7: signals.disabled[0]: unknown signal 'skw'; did you mean skew?",
             f"7: signals.disabled[1]: unknown signal 'gossip'; signals are: {SIGNAL_NAMES}",
-            "9: web.listen_address: expected host:port, [ipv6]:port or :port, got 'nonsense'",
+            "10: symptoms.overrides.checkpoint_slo: unknown symptom 'checkpoint_slo'; did you mean checkpoint_slow?",
+            "11: symptoms.overrides.restart_loop: no level is left; to turn it off, list it in symptoms.disabled",
+            "13: web.listen_address: expected host:port, [ipv6]:port or :port, got 'nonsense'",
         )
     ]
 
@@ -180,6 +201,34 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reference"]) == 0
     assert "### `flink_health_task_skew_ratio`\n" in capsys.readouterr().out
+
+
+def test_the_rules_are_the_committed_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules"]) == 0
+    assert capsys.readouterr().out == ALERTS.read_text()
+
+
+def test_the_rules_of_somebody_who_wants_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "exporter.yml"
+    symptoms = {
+        "patience": 0.5,
+        "runbook_url": "https://wiki.example.com/{name}",
+        "disabled": [symptom.name for symptom in SYMPTOMS if symptom.name not in ("checkpoint_slow", "skew")],
+        "overrides": {
+            "checkpoint_slow": {"warning": {"threshold": 3, "lasting": "10m"}, "critical": "off"},
+            "skew": {"warning": "off", "critical": {"threshold": 4, "lasting": "1h"}, "calm": "0s"},
+        },
+    }
+    path.write_text(yaml.safe_dump({"symptoms": symptoms}))
+    assert main(["rules", "--config.file", str(path)]) == 0
+    (group,) = yaml.safe_load(capsys.readouterr().out)["groups"]
+    slow, skew = group["rules"]
+    assert (slow["alert"], slow["labels"]["severity"], slow["for"]) == ("FlinkCheckpointSlow", "warning", "5m")
+    assert slow["expr"].splitlines()[0].endswith("(flink_health_job_checkpoint_duration_ratio) > 3")
+    assert slow["annotations"]["runbook_url"] == "https://wiki.example.com/checkpoint-slow"
+    assert (skew["alert"], skew["labels"]["severity"], skew["for"]) == ("FlinkSkew", "critical", "30m")
+    assert skew["expr"].endswith(" > 4")
+    assert "keep_firing_for" not in skew
 
 
 def test_the_reference_of_no_checkout(
@@ -373,7 +422,7 @@ def test_a_server_that_is_no_flink_is_told_of_once(tmp_path: Path) -> None:
             assert page['flink_health_cluster_up{cluster="prod"}'] == 0
             assert page['flink_health_cluster_state{cluster="prod",state="invalid"}'] == 1
             problem = f"{url}/overview: expected Flink's JSON, got <html> <title>It works!</title> </html>"
-            assert escape(problem) in running.get("/")[1]
+            assert escape(problem).replace("&#x27;", "&#39;") in running.get("/")[1]
             assert running.ends(signal.SIGTERM) == 0
             assert levels(running.log)[1:] == [f'warn "{problem}" cluster=prod', "info stopping"]
 
@@ -401,3 +450,20 @@ def test_it_reloads_and_keeps_what_it_has_where_the_new_is_wrong(tmp_path: Path)
             f'{wrong}{config}:2: clusters: expected at least one cluster"',
             'info "the configuration was loaded anew; web and log take effect at the next start"',
         ]
+
+
+def test_it_judges_by_the_symptoms_that_it_is_told_to(tmp_path: Path) -> None:
+    config = tmp_path / "exporter.yml"
+    # A tenth of a second in which nobody must answer, rather than half a minute: the second cycle tells.
+    told = "symptoms: {patience: 0.1, overrides: {cluster_unreachable: {warning: {lasting: 1s}, critical: off}}}"
+    symptom = 'flink_health_cluster_symptom{cluster="a",severity="warning",symptom="cluster_unreachable"}'
+    cluster = f"interval: 1s\nclusters: [{{name: a, url: '{NOBODY}'}}]\n"
+    config.write_text(cluster + told)
+    with exporter("--config.file", str(config)) as running:
+        until(lambda: running.metrics().get(symptom) == 1, lambda: f"{symptom} in {running.metrics()}")
+
+        config.write_text(cluster + "symptoms: {disabled: [cluster_unreachable]}")
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: symptom not in running.metrics(), lambda: f"no {symptom}")
+        running.shows("a", reloaded=True)
+        assert running.ends(signal.SIGTERM) == 0

@@ -171,11 +171,11 @@ GROUP BY MOD(profile, 7);
 
 SESSIONS = Job(
     name="sessions-growing-state",
-    wrong="Every session is kept for ever: 200 bytes more of state with each, 50 times a second.",
+    wrong="Every session is kept for ever: 200 bytes more of state with each, 150 times a second.",
     shows="a checkpoint size that only grows",
     sql="""
 CREATE TABLE page_views (session BIGINT, referrer STRING) WITH (
-    'connector' = 'datagen', 'rows-per-second' = '50',
+    'connector' = 'datagen', 'rows-per-second' = '150',
     'fields.session.min' = '1', 'fields.session.max' = '1000000000000',
     'fields.referrer.length' = '200'
 );

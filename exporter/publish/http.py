@@ -1,4 +1,4 @@
-"""Who asks for what: the routes, and the page that a person lands on."""
+"""Who asks for what: the routes, what they answer, and what every answer says may be done with it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,26 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
-from html import escape
-from importlib import resources
-from string import Template
 from typing import Protocol
 
 from aiohttp import web
 
-from exporter import __version__
+from exporter.publish import api, pages
 from exporter.publish.exposition import Page
 from exporter.publish.negotiation import negotiate
+from exporter.symptoms.health import ClusterHealth, JobHealth
 
 log = logging.getLogger(__name__)
 
 _Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterLine:
-    """What the landing page says of one cluster.
-
-    url: without credentials; this page is open to whoever can reach the port.
-    age: seconds since its snapshot was taken; None before the first. jobs: how many in each state.
-    error: the text of the last failure, None when the last cycle had none.
-    """
-
-    name: str
-    url: str
-    state: str
-    age: float | None = None
-    jobs: Mapping[str, int] = field(default_factory=dict)
-    taskmanagers: int | None = None
-    series: int = 0
-    error: str | None = None
-
-
 class Board(Protocol):
-    """What the routes read. It is looked at anew for every request, on the event loop: it answers at once."""
+    """What the routes read, anew for every request. `page` and `ready` answer at once, on the event loop; `health` and
+    `job` take their time and are asked in a thread."""
 
     @property
     def page(self) -> Page:
@@ -55,27 +35,44 @@ class Board(Protocol):
     def ready(self) -> bool:
         """Whether the first cycle has finished."""
 
-    def overview(self) -> Sequence[ClusterLine]:
-        """One line a configured cluster."""
+    def health(self) -> Sequence[ClusterHealth]:
+        """Every configured cluster and its jobs."""
+
+    def job(self, cluster: str, job_id: str) -> JobHealth | None:
+        """A job in full; None where there is no such job, or not yet."""
 
 
-def build(board: Board) -> web.Application:
+def build(board: Board, clock: Callable[[], float] = time.time) -> web.Application:
     """The application, for a runner to serve. Its access log is off: a scraper would fill it."""
-    routes = _Routes(board)
+    routes = _Routes(board, clock)
     app = web.Application(middlewares=[_in_one_line], handler_args={"access_log": None})
-    app.router.add_get("/", routes.landing)
+    app.router.add_get("/", routes.overview)
+    app.router.add_get("/clusters/{cluster}/jobs/{job_id}", routes.job)
     app.router.add_get("/metrics", routes.metrics)
+    app.router.add_get("/api/v1/health", routes.health_told)
+    app.router.add_get("/api/v1/clusters/{cluster}/jobs/{job_id}", routes.job_told)
+    app.router.add_get("/api/v1/schema.json", routes.schema)
     app.router.add_get("/-/healthy", routes.healthy)
     app.router.add_get("/-/ready", routes.ready)
+    app.router.add_get("/icon.svg", routes.icon)
     app.on_response_prepare.append(_harden)
     return app
+
+
+class _Missing(Exception):
+    """There is no such job. told: that, in words; hint: why that may be. Neither ends in a full stop."""
+
+    def __init__(self, told: str, hint: str) -> None:
+        super().__init__(told, hint)
+        self.told, self.hint = told, hint
 
 
 class _Routes:
     """The routes over one board."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, clock: Callable[[], float]) -> None:
         self._board = board
+        self._clock = clock
 
     async def metrics(self, request: web.Request) -> web.Response:
         # A list of Accept headers is one header with commas between.
@@ -97,9 +94,61 @@ class _Routes:
             return web.Response(status=503, text="not ready: the first cycle has not finished\n")
         return web.Response(text="flink-health-exporter is ready.\n")
 
-    async def landing(self, _request: web.Request) -> web.Response:
-        markup = _landing(self._board.overview(), self._board.ready)
-        return web.Response(text=markup, content_type="text/html")
+    async def overview(self, request: web.Request) -> web.Response:
+        ready, refresh = self._board.ready, "refresh" in request.query
+
+        def made() -> bytes:
+            return pages.overview(self._board.health(), ready=ready, now=self._clock(), refresh=refresh)
+
+        return _page(await asyncio.to_thread(made))
+
+    async def job(self, request: web.Request) -> web.Response:
+        refresh = "refresh" in request.query
+
+        def made() -> bytes:
+            return pages.job(self._job(request), now=self._clock(), refresh=refresh)
+
+        return _page(await asyncio.to_thread(made))
+
+    async def health_told(self, _request: web.Request) -> web.Response:
+        ready = self._board.ready
+        return _json(
+            await asyncio.to_thread(lambda: api.body(api.HealthAnswer(ready=ready, clusters=self._board.health())))
+        )
+
+    async def job_told(self, request: web.Request) -> web.Response:
+        return _json(await asyncio.to_thread(lambda: api.body(api.JobAnswer(health=self._job(request)))))
+
+    async def schema(self, _request: web.Request) -> web.Response:
+        return _json(await asyncio.to_thread(api.schema))
+
+    async def icon(self, _request: web.Request) -> web.Response:
+        return web.Response(text=pages.icon(), content_type="image/svg+xml")
+
+    def _job(self, request: web.Request) -> JobHealth:
+        """The job that is asked for; in a thread. Raises _Missing."""
+        name, job_id = request.match_info["cluster"], request.match_info["job_id"]
+        found = self._board.job(name, job_id)
+        if found is not None:
+            return found
+        clusters = {cluster.name: cluster for cluster in self._board.health()}
+        cluster = clusters.get(name)
+        if cluster is None:
+            raise _Missing(f"there is no cluster {name}", f"there is {_listed(clusters) or 'none'}")
+        told = f"cluster {name} has no job {job_id}"
+        if cluster.state == "waiting":
+            raise _Missing(told, "it was not looked at yet: its first cycle has not finished")
+        if not cluster.jobs:
+            raise _Missing(told, f"its state is {cluster.state}, and no job of it is known")
+        raise _Missing(told, f"it has {len(cluster.jobs)}, which / and /api/v1/health list; Flink forgets ended ones")
+
+
+def _page(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body, content_type="text/html", charset="utf-8")
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
 
 
 def _joined(request: web.Request, header: str) -> str | None:
@@ -109,25 +158,45 @@ def _joined(request: web.Request, header: str) -> str | None:
 
 @web.middleware
 async def _in_one_line(request: web.Request, handler: _Route) -> web.StreamResponse:
-    """Whatever goes wrong is said in one line of plain text; what nobody expected is logged."""
+    """Whatever goes wrong is said in one line, as JSON to who asks for JSON; what nobody expected is logged."""
     try:
         return await handler(request)
+    except _Missing as missing:
+        if not _asks_for_json(request):
+            return _page(pages.missing(missing.told, missing.hint), 404)
+        return _refused(request, 404, f"{missing.told}: {missing.hint}")
     except web.HTTPNotFound:
-        return web.Response(status=404, text=f"not found: there is {_listed(request.app)}\n")
+        return _refused(request, 404, f"not found: there is {_routes(request.app)}")
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        return web.Response(status=405, text=f"only {allowed} here\n", headers={"Allow": allowed})
+        answer = _refused(request, 405, f"only {allowed} here")
+        answer.headers["Allow"] = allowed
+        return answer
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return web.Response(status=error.status, text=f"{error.reason}\n")
+        return _refused(request, error.status, error.reason)
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
-        return web.Response(status=500, text="internal error: the exporter's log has it\n")
+        return _refused(request, 500, "internal error: the exporter's log has it")
 
 
-def _listed(app: web.Application) -> str:
-    return ", ".join(resource.canonical for resource in app.router.resources())
+def _refused(request: web.Request, status: int, line: str) -> web.Response:
+    if _asks_for_json(request):
+        return _json(api.body(api.ErrorAnswer(error=line)), status)
+    return web.Response(status=status, text=f"{line}\n")
+
+
+def _asks_for_json(request: web.Request) -> bool:
+    return request.path.startswith("/api/")
+
+
+def _routes(app: web.Application) -> str:
+    return _listed(resource.canonical for resource in app.router.resources())
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
@@ -136,10 +205,10 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
 
 @cache
 def _safeguards() -> Mapping[str, str]:
-    """The headers of every response: no page of ours runs, loads or embeds anything but its one style."""
-    digest = base64.b64encode(hashlib.sha256(_web("landing.css").encode()).digest()).decode()
+    """The headers of every response: no page of ours runs, loads or embeds anything but its one style and its icon."""
+    digest = base64.b64encode(hashlib.sha256(pages.style().encode()).digest()).decode()
     return {
-        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
@@ -147,58 +216,3 @@ def _safeguards() -> Mapping[str, str]:
         # Not which Python and which aiohttp.
         "Server": "flink-health-exporter",
     }
-
-
-@cache
-def _web(name: str) -> str:
-    return (resources.files("exporter.publish") / "web" / name).read_text(encoding="utf-8")
-
-
-def _landing(clusters: Sequence[ClusterLine], ready: bool) -> str:
-    rows = "\n".join(map(_row, clusters)) or '<tr><td colspan="7">No cluster is configured.</td></tr>'
-    return Template(_web("landing.html")).substitute(
-        style=_web("landing.css"),
-        version=escape(__version__),
-        readiness="ready" if ready else "not ready: the first cycle has not finished",
-        clusters=rows,
-    )
-
-
-# What a cell says of something that is not known.
-_UNKNOWN = "–"
-
-
-def _row(line: ClusterLine) -> str:
-    jobs = ", ".join(f"{count} {state}" for state, count in line.jobs.items())
-    taskmanagers = _UNKNOWN if line.taskmanagers is None else str(line.taskmanagers)
-    mood = "well" if line.state == "up" else "ill"
-    cells = (
-        _cell("State", f'<span class="{mood}">{escape(line.state)}</span>'),
-        _cell("Snapshot", escape(_age(line.age))),
-        _cell("Jobs", escape(jobs or _UNKNOWN)),
-        _cell("TaskManagers", escape(taskmanagers)),
-        _cell("Series", f"{line.series:,}"),
-        _cell("Last error", escape(line.error or _UNKNOWN)),
-    )
-    name = f'<th scope="row">{escape(line.name)}<small>{_link(line.url)}</small></th>'
-    return f"<tr>{name}{''.join(cells)}</tr>"
-
-
-def _cell(column: str, markup: str) -> str:
-    return f'<td data-column="{column}">{markup}</td>'
-
-
-def _link(url: str) -> str:
-    # Only where it leads to a web page: a link may also be a script.
-    if not url.lower().startswith(("http://", "https://")):
-        return escape(url)
-    return f'<a href="{escape(url)}" rel="noreferrer">{escape(url)}</a>'
-
-
-def _age(seconds: float | None) -> str:
-    if seconds is None:
-        return "none yet"
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} s ago"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,6 +55,8 @@ def explains(cause: Finding, effect: Finding, graph: Graph) -> bool:
     """Whether one finding is the cause of another: declared as one, and where it can have done that."""
     if cause.symptom.name not in effect.symptom.explained_by:
         return False
+    if cause.symptom.entity == effect.symptom.entity and cause.entity != effect.entity:
+        return False  # the heap of one TaskManager is no trouble of another's
     there, here = tasks_of(cause), tasks_of(effect)
     if cause.symptom.entity == "taskmanager" and effect.symptom.entity == "job":
         return cause.entity[1] in graph.hosts(here)
@@ -73,16 +76,41 @@ class Explained:
 
 
 def explain(findings: Sequence[Finding], graph: Graph) -> tuple[Explained, ...]:
-    """The findings with their causes, every cause before its effects; of equals the graver and the older first."""
-    causes = {id(effect): [cause for cause in findings if explains(cause, effect, graph)] for effect in findings}
+    """The findings with their causes, every cause before its effects; of equals the graver and the older first.
+
+    Some relations go round: restarts fill the metaspace, and a full metaspace restarts the job. Of those in such a
+    circle the oldest began it, and none of the others is its cause.
+    """
+    by_name: dict[str, list[Finding]] = defaultdict(list)
+    for found in findings:
+        by_name[found.symptom.name].append(found)
+    causes = {
+        id(effect): [
+            cause for name in effect.symptom.explained_by for cause in by_name[name] if explains(cause, effect, graph)
+        ]
+        for effect in findings
+    }
     placed: dict[int, Explained] = {}
     waiting = sorted(findings, key=_gravity)
     while waiting:
-        # Relations have no circles (a test holds that); were there one, the first in line breaks it.
-        ready = [each for each in waiting if all(id(cause) in placed for cause in causes[id(each)])] or waiting[:1]
-        placed[id(ready[0])] = Explained(ready[0], tuple(sorted(causes[id(ready[0])], key=_gravity)))
-        waiting.remove(ready[0])
+        ready = next((each for each in waiting if all(id(cause) in placed for cause in causes[id(each)])), None)
+        first = ready or min(_circle(waiting[0], causes, placed), key=lambda each: each.since)
+        because = sorted((cause for cause in causes[id(first)] if id(cause) in placed), key=_gravity)
+        placed[id(first)] = Explained(first, tuple(because))
+        waiting = [each for each in waiting if each is not first]
     return tuple(placed.values())
+
+
+def _circle(start: Finding, causes: Mapping[int, Sequence[Finding]], placed: Container[int]) -> Sequence[Finding]:
+    """Findings each of which has the next as its cause, and the last the first; from a finding back along its causes,
+    of all of which one at least is not placed."""
+    way = [start]
+    while True:
+        cause = next(cause for cause in causes[id(way[-1])] if id(cause) not in placed)
+        for place, each in enumerate(way):
+            if each is cause:
+                return way[place:]
+        way.append(cause)
 
 
 def _gravity(finding: Finding) -> tuple[bool, float, float, str]:

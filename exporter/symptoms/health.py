@@ -5,6 +5,7 @@ Times are seconds since the epoch, durations seconds, ratios 0 to 1. What is not
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -172,7 +173,7 @@ def cluster_health(judged: Judged) -> ClusterHealth:
     """A cluster and a line for each of its jobs."""
     cluster = judged.cluster
     mine = [found for found in judged.findings if found.symptom.entity != "job"]
-    explained = explain(mine, Graph(_NO_JOB))
+    explained, published = explain(mine, Graph(_NO_JOB)), _by_family(judged.rows)
     counting = verdict.by_job(cluster, judged.findings)
     scores = _values(judged.rows, verdict.SCORE)
     jobs = [_line(cluster, job, counting.get(job.id, []), scores) for job in cluster.jobs or ()]
@@ -187,7 +188,7 @@ def cluster_health(judged: Judged) -> ClusterHealth:
         slots_free=cluster.slots_free,
         severity=verdict.worst(found.severity for found in judged.findings),
         error=judged.error,
-        findings=tuple(_told(each, judged, {}) for each in explained),
+        findings=tuple(_told(each, published, judged.runbook, {}) for each in explained),
         jobs=tuple(sorted(jobs, key=_least_healthy_first)),
     )
 
@@ -200,12 +201,9 @@ def job_health(judged: Judged, job_id: str) -> JobHealth | None:
     graph, findings = Graph(job), verdict.by_job(judged.cluster, judged.findings).get(job.id, [])
     # What is wrong with the cluster is told where it is the cause of something.
     suspects = [found for found in judged.findings if found.symptom.entity == "cluster"]
-    explained = explain([*findings, *suspects], graph)
-    causes = {id(cause) for each in explained for cause in each.because}
-    explained = tuple(
-        each for each in explained if each.finding.symptom.entity != "cluster" or id(each.finding) in causes
-    )
-    contexts = {id(each.finding): _context(each.finding, judged.rows, job) for each in explained}
+    explained = _concerning(findings, explain([*findings, *suspects], graph))
+    published = _by_family(judged.rows)
+    contexts = {id(each.finding): _context(each.finding, published, job) for each in explained}
     mine = [row for row in judged.rows if row.labels[1:2] == (job.id,)]
     taken = verdict.deductions(findings)
     return JobHealth(
@@ -215,13 +213,32 @@ def job_health(judged: Judged, job_id: str) -> JobHealth | None:
         coverage=next((row.value for row in mine if row.family is coverage.JOB_COVERAGE), None),
         deductions=taken,
         stories=tuple(stories(explained, contexts)),
-        findings=tuple(_told(each, judged, taken) for each in explained),
+        findings=tuple(_told(each, published, judged.runbook, taken) for each in explained),
         tasks=_tasks(job, mine),
         trends=tuple(judged.trends.get(job.id, ())),
     )
 
 
 _NO_JOB = Job(id="", name="", state="", started_at=0.0, now=0.0)
+
+# The rows of a look by the name of their family.
+Published = Mapping[str, Sequence[Row]]
+
+
+def _by_family(rows: Iterable[Row]) -> Published:
+    published: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        published[row.family.name].append(row)
+    return published
+
+
+def _concerning(findings: Iterable[Finding], explained: Sequence[Explained]) -> tuple[Explained, ...]:
+    """Some of the findings that were explained, and what led to them."""
+    concerning = {id(found) for found in findings}
+    for each in reversed(explained):  # an effect comes after all its causes
+        if id(each.finding) in concerning:
+            concerning |= {id(cause) for cause in each.because}
+    return tuple(each for each in explained if id(each.finding) in concerning)
 
 
 def _line(cluster: Cluster, job: Job, findings: Sequence[Finding], scores: Mapping[tuple[str, ...], float]) -> JobLine:
@@ -243,7 +260,7 @@ def _least_healthy_first(job: JobLine) -> tuple[bool, float, str]:
     return ended_well, (0.0 if job.score is None else job.score), job.name
 
 
-def _told(explained: Explained, judged: Judged, taken: Mapping[str, float]) -> ToldFinding:
+def _told(explained: Explained, published: Published, runbook: str, taken: Mapping[str, float]) -> ToldFinding:
     found = explained.finding
     symptom = found.symptom
     return ToldFinding(
@@ -256,22 +273,22 @@ def _told(explained: Explained, judged: Judged, taken: Mapping[str, float]) -> T
         summary=summary(found),
         tasks=tuple(dict.fromkeys(_label(row, "task_id") for row in found.evidence if _has(row, "task_id"))),
         because=tuple(dict.fromkeys(cause.symptom.name for cause in explained.because)),
-        evidence=tuple(_evidence(found, judged.rows)),
+        evidence=tuple(_evidence(found, published)),
         action=symptom.action,
-        runbook=judged.runbook.format(name=symptom.runbook),
+        runbook=runbook.format(name=symptom.runbook),
         deduction=taken.get(symptom.name, 0.0),
     )
 
 
-def _evidence(found: Finding, rows: Sequence[Row]) -> list[Evidence]:
+def _evidence(found: Finding, published: Published) -> list[Evidence]:
     """The rows that passed the threshold, then what is shown beside them."""
     symptom = found.symptom
     told = []
     for row in found.evidence[:_MOST_EVIDENCE]:
-        normal = next((other.value for other in _beside(row, symptom.normal, rows)), None)
+        normal = next((other.value for other in _beside(row, symptom.normal, published)), None)
         told.append(_one(row, normal, found.bound.threshold))
     for family in symptom.shows.values():
-        others = [other for row in found.evidence[:_MOST_EVIDENCE] for other in _beside(row, family, rows)]
+        others = [other for row in found.evidence[:_MOST_EVIDENCE] for other in _beside(row, family, published)]
         # Of counts by kind only those that count something.
         labelled = any(label in family.labels for label in ("scenario", "state"))
         told += [_one(other) for other in dict.fromkeys(others) if other.value or not labelled]
@@ -284,34 +301,32 @@ def _one(row: Row, normal: float | None = None, threshold: float | None = None) 
     return Evidence(metric=row.family.name, labels=own, value=row.value, normal=normal, threshold=threshold)
 
 
-def _beside(row: Row, family: Family | None, rows: Iterable[Row]) -> list[Row]:
+def _beside(row: Row, family: Family | None, published: Published) -> list[Row]:
     """The rows of a family that speak of the same thing as a row: that agree in each label that both have."""
     if family is None:
         return []
     mine = dict(zip(row.family.all_labels, row.labels, strict=True))
     shared = [(place, mine[name]) for place, name in enumerate(family.all_labels) if name in mine]
-    return [
-        other for other in rows if other.family is family and all(other.labels[at] == value for at, value in shared)
-    ]
+    rows = published.get(family.name, ())
+    return [other for other in rows if all(other.labels[at] == value for at, value in shared)]
 
 
-def _context(found: Finding, rows: Sequence[Row], job: Job) -> dict[str, object]:
+def _context(found: Finding, published: Published, job: Job) -> dict[str, object]:
     """What a finding's clause may speak of."""
     if not found.evidence:
         return {}
     worst = found.evidence[0]
     context: dict[str, object] = dict(zip(worst.family.all_labels, worst.labels, strict=True))
     for word, family in found.symptom.shows.items():
-        beside = _beside(worst, family, rows)
+        beside = _beside(worst, family, published)
         if beside:
             context[word] = beside[0].value
     if "task_name" in context:
         context["task"] = short(str(context["task_name"]))
         parallelism = next((vertex.parallelism for vertex in job.vertices if vertex.id == context["task_id"]), None)
         if parallelism:
-            context["share"] = (
-                found.value / parallelism
-            )  # of a value over the mean of all subtasks: its part of the whole
+            # Of a value over the mean of all subtasks: its part of the whole.
+            context["share"] = found.value / parallelism
     return context
 
 

@@ -48,8 +48,9 @@ Memory = Mapping[Key, Standing]
 class Finding:
     """A symptom that holds.
 
-    since: when its threshold was first passed. bound: that of the severity. value: the worst when it was last passed.
-    evidence: the rows that had passed it, the worst first. ending: whether it is over, and only not for long enough.
+    since: when the threshold of its mildest level was first passed. bound: that of the severity. value: the worst when
+    this was last passed. evidence: the rows that had passed it, the worst first. ending: whether it is over, and only
+    not for long enough.
     """
 
     symptom: Symptom
@@ -111,18 +112,20 @@ def judge(
     for symptom in symptoms:
         values = look.by_entity(symptom.measure, symptom.labels)
         holding: dict[Entity, Finding] = {}
+        begun: dict[Entity, float] = {}
         for severity, bound in symptom.levels.items():
             passed = _passed(symptom, bound, values, look)
             before = {key.entity: memory[key] for key in known[symptom.name] if key.severity is severity}
-            for entity in passed.keys() | before.keys():
+            for entity in dict.fromkeys((*before, *passed)):
                 standing = _next(before.get(entity), symptom, bound, passed.get(entity), now)
                 if standing is None:
                     continue
                 kept[Key(symptom.name, severity, entity)] = standing
+                # What is critical has been there since it was worth a warning, were it one that had not lasted yet.
+                begun[entity] = min(standing.since, begun.get(entity, standing.since))
                 # What has ended, or gone, is not ill any more; should it come back, it is what it was.
                 if standing.holds and (entity in passed or entity in alive):
-                    # A warning that has become critical has been there since it was a warning.
-                    since = min(standing.since, holding[entity].since) if entity in holding else standing.since
+                    since = begun[entity]
                     value = symptom.measure.of(bound)(row.value for row in standing.evidence)
                     ending = standing.over_since is not None
                     holding[entity] = Finding(symptom, severity, entity, since, bound, value, standing.evidence, ending)

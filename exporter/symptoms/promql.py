@@ -1,19 +1,26 @@
-"""Symptoms → the alert rules that Prometheus judges by: the same thresholds, the same durations."""
+"""Symptoms → the alert rules that Prometheus judges by: the same thresholds, the same durations.
+
+A level is a rule of its own, and both may fire: a warning that has become critical is still one. Who wants to be told
+of the graver only lets Alertmanager inhibit the other.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from exporter.symptoms.base import Above, Bound, Condition, Measure, Severity, Symptom
+from exporter.symptoms.base import Above, Bound, Condition, Measure, Severity, Symptom, SymptomError
 
-# Python's way to format a value, and Prometheus's.
-_FORMATS = {
-    "": '{{ $value | printf "%g" }}',
-    "duration": "{{ $value | humanizeDuration }}",
-    ".0%": "{{ $value | humanizePercentage }}",
-}
 _VALUE = re.compile(r"\{value:?([^}]*)\}")
+_DECIMALS = re.compile(r"\.[0-9]f")
+
+# What an alert is about comes first: one line of a pager says which.
+_ABOUT = {
+    "cluster": "{{ $labels.cluster }}",
+    "job": "{{ $labels.job_name }} ({{ $labels.cluster }})",
+    "taskmanager": "TaskManager {{ $labels.tm_id }} ({{ $labels.cluster }})",
+}
 
 
 def expression(symptom: Symptom, bound: Bound) -> str:
@@ -28,7 +35,7 @@ def _compared(measure: Measure, bound: Bound, by: Sequence[str]) -> str:
     # One entity, one value: no label of the exporter's own process, and of many tasks or subtasks the worst.
     greatest = isinstance(bound, Above) != measure.every
     aggregate = "max" if greatest else "min"
-    return f"{aggregate} by ({', '.join(by)}) ({selector(measure)}) {bound.sign} {_number(bound.threshold)}"
+    return f"{aggregate} by ({', '.join(by)}) ({selector(measure)}) {bound.sign} {number(bound.threshold)}"
 
 
 def _joined(condition: Condition, symptom: Symptom) -> str:
@@ -39,32 +46,50 @@ def _joined(condition: Condition, symptom: Symptom) -> str:
 def selector(measure: Measure) -> str:
     """The PromQL selector of a measure."""
     matchers = [
-        f'{label}="{wanted}"' if isinstance(wanted, str) else f'{label}=~"{"|".join(map(re.escape, wanted))}"'
+        f"{label}={_string(wanted)}" if isinstance(wanted, str) else f"{label}=~{_string(_any_of(wanted))}"
         for label, wanted in measure.where.items()
     ]
     return measure.family.name + (f"{{{','.join(matchers)}}}" if matchers else "")
 
 
-def _number(value: float) -> str:
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(map(re.escape, words))
+
+
+def _string(text: str) -> str:
+    # PromQL escapes as JSON does.
+    return json.dumps(text, ensure_ascii=False)
+
+
+def number(value: float) -> str:
+    """A number as PromQL reads it."""
     return f"{value:.15g}"
 
 
 def duration(seconds: float) -> str:
-    """A duration as Prometheus spells it."""
+    """A duration as Prometheus spells it, to the millisecond."""
     milliseconds = round(seconds * 1000)
-    if milliseconds % 1000:
-        return f"{milliseconds}ms"
-    return f"{milliseconds // 60_000}m" if milliseconds % 60_000 == 0 and milliseconds else f"{milliseconds // 1000}s"
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if milliseconds % size == 0 and (milliseconds or unit == "s"):
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
 
 
 def annotation(text: str) -> str:
-    """A summary as a template of Prometheus."""
+    """A summary as a template of Prometheus. Raises SymptomError on a format that has none."""
+    return _VALUE.sub(lambda match: _template(match[1]), text)
 
-    def template(match: re.Match[str]) -> str:
-        spec = match[1]
-        return _FORMATS.get(spec, f'{{{{ $value | printf "%{spec}" }}}}')
 
-    return _VALUE.sub(template, text)
+def _template(spec: str) -> str:
+    if spec == "duration":
+        return "{{ $value | humanizeDuration }}"
+    if spec == ".0%":
+        # humanizePercentage writes four digits, and a template cannot multiply. But the ratio can be rounded to two
+        # decimals, which are the whole percents, up to 9999 of them.
+        return '{{ $value | printf "%.2f" | humanizePercentage }}'
+    if _DECIMALS.fullmatch(spec):
+        return f'{{{{ $value | printf "%{spec}" }}}}'
+    raise SymptomError(f"no template of Prometheus for {{value:{spec}}}")
 
 
 def alerts(symptoms: Iterable[Symptom], runbook: str) -> Iterator[dict[str, object]]:
@@ -82,7 +107,7 @@ def _alert(symptom: Symptom, severity: Severity, bound: Bound, runbook: str) -> 
         rule["keep_firing_for"] = duration(symptom.calm)
     rule["labels"] = {"severity": severity.value, "symptom": symptom.name}
     rule["annotations"] = {
-        "summary": annotation(symptom.summary),
+        "summary": f"{_ABOUT[symptom.entity]}: {annotation(symptom.summary)}",
         "description": symptom.action,
         "runbook_url": runbook.format(name=symptom.runbook),
     }

@@ -35,6 +35,9 @@ DEDUCTION = Family(
 )
 FAMILIES: tuple[Family, ...] = (*SYMPTOM.values(), SCORE, DEDUCTION)
 
+# Tenths and twentieths do not add up in binary; nobody wants to see that.
+_DIGITS = 9
+
 
 def rows(findings: Iterable[Finding]) -> Iterator[Row]:
     """One row a symptom that holds."""
@@ -69,14 +72,13 @@ def deductions(findings: Iterable[Finding]) -> dict[str, float]:
     cut = {}
     for name in sorted(taken, key=lambda name: (-taken[name], name)):
         cut[name] = min(taken[name], left)
-        left -= cut[name]
+        left = round(left - cut[name], _DIGITS)
     return {name: amount for name, amount in cut.items() if amount > 0}
 
 
 def score(taken: Mapping[str, float]) -> float:
     """What the deductions leave of 1."""
-    # Tenths and twentieths do not add up in binary; nobody wants to see that.
-    return max(0.0, round(1.0 - sum(taken.values()), 9))
+    return max(0.0, round(1.0 - sum(taken.values()), _DIGITS))
 
 
 def scores(cluster: Cluster, findings: Iterable[Finding], rows: Iterable[Row]) -> Iterator[Row]:

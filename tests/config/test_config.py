@@ -16,11 +16,14 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.config import BasicAuth, ClusterSettings, ConfigError, Override, Reporter, Settings, load
+from exporter.config_symptoms import Level, SymptomOverride
 from exporter.config_values import ListenAddress
 from exporter.config_wording import described
 
 BAD = Path(__file__).parent / "bad"
 SIGNALS = ("skew", "heap", "gc")
+BOTH = ("warning", "critical")
+SYMPTOMS = {"checkpoint_slow": BOTH, "heap_high": BOTH, "restart_loop": ("critical",), "skew": ("warning",)}
 SECRET = "hunter2"
 
 EVERYTHING = """
@@ -40,6 +43,17 @@ clusters:
     bearer_token: "null"
 signals:
   disabled: [gc, heap]
+symptoms:
+  patience: 0.1
+  runbook_url: https://wiki.example.com/{name}?team=streaming#{name}
+  disabled: [heap_high]
+  overrides:
+    checkpoint_slow:
+      warning: {threshold: 3, lasting: 10m}
+      critical: off
+      calm: 0s
+      deduction: 0.1
+    skew: {warning: {lasting: 1h}, critical: {threshold: -2.5, lasting: 0s}}
 limits: {series: 5_000, requests: 1, body_bytes: 1000000}
 web: {listen_address: "[::1]:9500"}
 log: {level: debug, format: json}
@@ -53,7 +67,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def read(folder: Path, text: str, *overrides: Override) -> Settings:
-    return load(write(folder, text), signal_names=SIGNALS, overrides=overrides)
+    return load(write(folder, text), signal_names=SIGNALS, symptom_levels=SYMPTOMS, overrides=overrides)
 
 
 def problems(folder: Path, text: str, *overrides: Override) -> list[str]:
@@ -66,7 +80,7 @@ def problems(folder: Path, text: str, *overrides: Override) -> list[str]:
 def test_a_bad_file_is_told_all_its_mistakes_verbatim(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(BAD)
     with pytest.raises(ConfigError) as caught:
-        load(Path(f"{name}.yml"), signal_names=SIGNALS)
+        load(Path(f"{name}.yml"), signal_names=SIGNALS, symptom_levels=SYMPTOMS)
     assert "".join(f"{problem}\n" for problem in caught.value.problems) == Path(f"{name}.txt").read_text()
     assert str(caught.value).splitlines() == list(caught.value.problems)
     assert SECRET not in repr(caught.value)
@@ -88,6 +102,14 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert (other.name, other.interval, other.timeout) == ("42", 30.0, 90.0)  # text, and inherited
     assert other.bearer_token == SecretStr("null")
     assert settings.signals.disabled == ("gc", "heap")
+    assert (settings.symptoms.patience, settings.symptoms.disabled) == (0.1, ("heap_high",))
+    assert settings.symptoms.runbook_url == "https://wiki.example.com/{name}?team=streaming#{name}"
+    assert settings.symptoms.overrides == {
+        "checkpoint_slow": SymptomOverride(
+            warning=Level(threshold=3.0, lasting=600.0), critical="off", calm=0.0, deduction=0.1
+        ),
+        "skew": SymptomOverride(warning=Level(lasting=3600.0), critical=Level(threshold=-2.5, lasting=0.0)),
+    }
     assert settings.limits.series == 5000
     assert settings.web.listen_address == ListenAddress("::1", 9500)
     assert (settings.log.level, settings.log.format) == ("debug", "json")
@@ -101,10 +123,11 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         pytest.param("\ufeff{}", id="a byte order mark and an empty mapping"),
         pytest.param("interval:\nclusters:\nweb: ~\nlog: {level: null}", id="keys without values"),
         pytest.param("clusters: [{}]", id="one cluster of which nothing is said"),
+        pytest.param("symptoms: {patience: 1, disabled: [], overrides: }", id="symptoms as they are"),
     ],
 )
 def test_what_is_not_said_is_the_default(tmp_path: Path, text: str) -> None:
-    assert read(tmp_path, text) == Settings() == load(None, signal_names=())
+    assert read(tmp_path, text) == Settings() == load(None, signal_names=(), symptom_levels={})
 
 
 def test_a_lone_cluster_needs_no_name(tmp_path: Path) -> None:
@@ -134,6 +157,7 @@ def test_settings_survive_json_and_pickle(tmp_path: Path) -> None:
     assert again.interval == 30.0
     assert again.clusters[0].reporter == settings.clusters[0].reporter
     assert again.web == settings.web
+    assert again.symptoms == settings.symptoms
 
 
 def test_settings_are_frozen() -> None:
@@ -142,6 +166,28 @@ def test_settings_are_frozen() -> None:
         settings.interval = 1.0  # type: ignore[misc]
     with pytest.raises(ValidationError):
         settings.clusters[0].url = "http://b"  # type: ignore[misc]
+
+
+# ---- symptoms
+
+
+def test_a_part_of_a_symptom_that_is_not_said_stays(tmp_path: Path) -> None:
+    (override,) = read(
+        tmp_path, "symptoms: {overrides: {skew: {warning: {threshold: 2}, calm: }}}"
+    ).symptoms.overrides.values()
+    assert override == SymptomOverride(warning=Level(threshold=2.0))
+    assert (override.critical, override.calm, override.deduction) == (None, None, None)
+    assert override.warning == Level(threshold=2.0, lasting=None)
+
+
+def test_a_level_that_a_symptom_does_not_have_may_be_off(tmp_path: Path) -> None:
+    assert read(tmp_path, "symptoms: {overrides: {skew: {critical: off}}}").symptoms.overrides["skew"].critical == "off"
+
+
+def test_the_only_level_of_a_symptom_may_be_changed_for_the_other(tmp_path: Path) -> None:
+    text = "symptoms: {overrides: {skew: {warning: off, critical: {threshold: 3, lasting: 5m}}}}"
+    override = read(tmp_path, text).symptoms.overrides["skew"]
+    assert (override.warning, override.critical) == ("off", Level(threshold=3.0, lasting=300.0))
 
 
 # ---- files that are none
@@ -155,7 +201,7 @@ def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("folder", "folder: cannot be read: Is a directory"),
     ):
         with pytest.raises(ConfigError) as caught:
-            load(Path(path), signal_names=SIGNALS)
+            load(Path(path), signal_names=SIGNALS, symptom_levels=SYMPTOMS)
         assert caught.value.problems == (expected,)
 
 
@@ -167,13 +213,13 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read anything
     with pytest.raises(ConfigError) as caught:
-        load(path, signal_names=SIGNALS)
+        load(path, signal_names=SIGNALS, symptom_levels=SYMPTOMS)
     assert caught.value.problems == (f"{path}: cannot be read: Permission denied",)
 
 
 def test_a_problem_is_one_line_whatever_the_path() -> None:
     with pytest.raises(ConfigError) as caught:
-        load(Path("no\nwhere.yml"), signal_names=SIGNALS)
+        load(Path("no\nwhere.yml"), signal_names=SIGNALS, symptom_levels=SYMPTOMS)
     assert caught.value.problems == ("no\\nwhere.yml: cannot be read: No such file or directory",)
 
 
@@ -216,6 +262,7 @@ def test_a_wrong_flag_without_a_file() -> None:
         load(
             None,
             signal_names=(),
+            symptom_levels={},
             overrides=[Override("--flink.url", "clusters", [{"url": f"http://a:{SECRET}@b"}])],
         )
     assert caught.value.problems == ("--flink.url: a URL may not hold credentials: use basic_auth",)

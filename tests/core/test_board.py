@@ -8,8 +8,8 @@ from exporter.flink.errors import Unreachable
 from exporter.flink.scrape import Scrape
 from exporter.model import Cluster
 from exporter.publish.exposition import Format, Section, Variant
-from exporter.publish.http import ClusterLine
 from exporter.signals import SIGNALS
+from exporter.symptoms.health import ClusterHealth
 from exporter.telemetry import Telemetry
 from exporter.watch import Report
 from tests.signals.build import cluster, down, job, taskmanager
@@ -29,8 +29,8 @@ def report(cluster: Cluster = WHOLE, *errors: str) -> Report:
     return Report(Scrape(cluster, tuple(map(Unreachable, errors))), Derived(rows=()), 0.1)
 
 
-def lines(board: Board) -> dict[str, ClusterLine]:
-    return {line.name: line for line in board.overview()}
+def told(board: Board) -> dict[str, ClusterHealth]:
+    return {cluster.name: cluster for cluster in board.health()}
 
 
 def is_ready(board: Board) -> bool:
@@ -47,27 +47,54 @@ def test_it_is_ready_when_every_cluster_was_reported_however_it_went() -> None:
 
 
 def test_a_cluster_that_was_not_reported_is_waited_for() -> None:
-    assert [(line.name, line.url, line.state) for line in board().overview()] == [
+    assert [(cluster.name, cluster.url, cluster.state) for cluster in board().health()] == [
         ("prod", "http://prod:8081", "waiting"),
         ("test", "http://test:8081", "waiting"),
     ]
 
 
-def test_a_line_says_what_was_found() -> None:
+def test_it_tells_what_was_found() -> None:
     shown = board()
-    shown.put("prod", report(), Section(series=7))
-    shown.put("test", report(down(), "connection refused"), Section(series=3))
-    up, gone = lines(shown)["prod"], lines(shown)["test"]
-    assert (up.state, up.jobs, up.taskmanagers, up.series) == ("up", {"RUNNING": 2, "FAILED": 1}, 1, 7)
-    assert up.error is None
-    assert (gone.state, gone.jobs, gone.taskmanagers, gone.series) == ("unreachable", {}, None, 3)
-    assert gone.error == "connection refused"
+    shown.put("prod", report(), Section())
+    shown.put("test", report(down(), "connection refused"), Section())
+    up, gone = shown.health()
+    assert (up.state, up.taskmanagers, up.taken_at, up.error) == ("up", 1, 1000.0, None)
+    assert sorted((job.id, job.state) for job in up.jobs) == [("a", "RUNNING"), ("b", "RUNNING"), ("c", "FAILED")]
+    assert (gone.state, gone.jobs, gone.taskmanagers, gone.error) == ("unreachable", (), None, "connection refused")
+
+
+def test_what_is_told_of_a_report_is_made_once() -> None:
+    shown = board()
+    shown.put("prod", report(), Section())
+    (first, _), (second, _) = shown.health(), shown.health()
+    assert first is second
+    shown.put("prod", report(), Section())
+    assert shown.health()[0] is not first
+
+
+def test_a_new_address_is_told_at_once() -> None:
+    shown = board()
+    shown.put("prod", report(), Section())
+    assert told(shown)["prod"].url == URLS["prod"]
+    shown.expect({"prod": "http://elsewhere:8081"})
+    assert told(shown)["prod"].url == "http://elsewhere:8081"
+
+
+def test_a_job_in_full() -> None:
+    shown = board()
+    assert shown.job("prod", "a") is None, "not looked at yet"
+    shown.put("prod", report(), Section())
+    found = shown.job("prod", "a")
+    assert found is not None
+    assert (found.job.id, found.web_ui) == ("a", "http://prod:8081/#/job/running/a/overview")
+    assert shown.job("prod", "nobody") is None
+    assert shown.job("nowhere", "a") is None
 
 
 def test_who_is_not_expected_is_not_shown() -> None:
     shown = board()
     shown.put("gone", report(), Section())
-    assert list(lines(shown)) == ["prod", "test"]
+    assert list(told(shown)) == ["prod", "test"]
 
 
 def test_who_comes_back_is_waited_for_anew() -> None:
@@ -78,7 +105,7 @@ def test_who_comes_back_is_waited_for_anew() -> None:
     assert is_ready(shown)
     shown.expect(URLS)
     assert not is_ready(shown)
-    assert {name: line.state for name, line in lines(shown).items()} == {"prod": "up", "test": "waiting"}
+    assert {name: cluster.state for name, cluster in told(shown).items()} == {"prod": "up", "test": "waiting"}
 
 
 def test_the_page_is_renewed_with_what_the_exporter_says_of_itself() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,8 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import pytest
 
@@ -38,15 +40,17 @@ RECORDING = Path(__file__).parents[1] / "flink/recordings/kafka-metrics-2.3.txt"
 LAG = "flink_health_source_lag_records"
 STATUS = "flink_health_source_lag_status"
 UNCOMMITTED = "flink_health_source_uncommitted_records"
+IDLE = "flink_health_source_idle_seconds"
 ERRORS = "flink_health_source_errors_per_second"
 FAILURES = "flink_health_job_failures_total"
 
 # Each job reads a topic of its name, but for a dot, which Flink's own names are made of.
 ORDERS = "orders.v1"
-TOPICS = {"orders": ORDERS, "refunds": "refunds", "alerts": "alerts"}
+TOPICS = {"orders": ORDERS, "refunds": "refunds", "alerts": "alerts", "payments": "payments", "vouchers": "vouchers"}
 PARTITIONS = 2
-# How long a record takes to read is its own affair: a second field of milliseconds, which the job waits.
-SWIFT, SLOW = "1,1", "1,20"
+# How long a record takes to read is its own affair: a second field of milliseconds, which the job waits. A subtask
+# reads 50 slow ones a second, and 164 of those between.
+SWIFT, BETWEEN, SLOW = "1,1", "1,6", "1,20"
 
 READ = """
 CREATE TABLE {name} (
@@ -63,8 +67,10 @@ CREATE TEMPORARY FUNCTION look_up AS 'demo.LookUp';
 INSERT INTO done SELECT look_up(id, wait) FROM {name}
 """
 # Flink knows of a lag what the client knew when it last fetched: a client that fetches a megabyte ahead (the default)
-# tells of what there was 50,000 of these records ago.
+# tells of what there was thousands of these records ago.
 FETCH_LITTLE = "'properties.max.partition.fetch.bytes' = '1'"
+# A job that looks for new partitions fails when it finds no broker: every 5 min, by default.
+LOOK_ONCE = "'scan.topic-partition-discovery.interval' = '0'"
 # A job whose source looks for new partitions all the time, and soon gives up.
 LOOK_OFTEN = """
     'scan.topic-partition-discovery.interval' = '2s',
@@ -87,14 +93,56 @@ class Truth(NamedTuple):
     uncommitted: float  # records that it has read and not committed
 
 
+class Diary:
+    """What the source of a job is, one word after the other, in each mode: written during a `with` block."""
+
+    def __init__(self, exporter: Exporter, job: str) -> None:
+        self.words: dict[str, list[str]] = {mode: [] for mode in MODES}
+        self._exporter, self._job = exporter, job
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        began = time.monotonic()
+        while not self._ending.wait(INTERVAL / 3):  # more often than there is news: no word is missed
+            page = self._exporter.page()
+            for mode, words in self.words.items():
+                word = status_of(page, self._job, mode)
+                if word is not None and words[-1:] != [word]:
+                    print(f"{time.monotonic() - began:.0f} s, {mode}: {word}")
+                    words.append(word)
+
+
+def status_of(page: Published, job: str, mode: str) -> str | None:
+    """What the source of a job is said to be."""
+    wanted = {"cluster": mode, "job_id": job}.items()
+    told = [each.labels["status"] for each in page.samples if each.name == STATUS and wanted <= each.labels.items()]
+    assert len(told) <= 1
+    return told[0] if told else None
+
+
 class Scene(NamedTuple):
-    """A real broker, a real cluster, and an exporter that reads it twice. Taps and jobs by name."""
+    """A real broker, a real cluster, and an exporter that reads it twice. Taps and jobs by name.
+
+    diary: of the job that goes all the way.
+    """
 
     kafka: Kafka
     taps: dict[str, Tap]
     flink: FlinkCluster
     jobs: dict[str, str]
     exporter: Exporter
+    diary: Diary
 
     def in_both(self, look: Callable[[Published, str], object], what: str, seconds: float = 5 * INTERVAL) -> None:
         """Waits until something is true of the page in both modes."""
@@ -108,11 +156,10 @@ class Scene(NamedTuple):
         """The labels of what is said of a job."""
         return {"cluster": mode, "job_id": self.jobs[job]}
 
-    def statuses(self, job: str) -> list[str]:
-        """What the sources of a job are, in each mode."""
-        page, wanted = self.exporter.page(), [self.of(job, mode).items() for mode in MODES]
-        told = [sample.labels for sample in page.samples if sample.name == STATUS]
-        return [labels["status"] for mode in wanted for labels in told if mode <= labels.items()]
+    def statuses(self, job: str) -> list[str | None]:
+        """What the source of a job is, in each mode."""
+        page = self.exporter.page()
+        return [status_of(page, self.jobs[job], mode) for mode in MODES]
 
     def becomes(self, status: str, job: str, seconds: float) -> None:
         eventually(lambda: self.statuses(job) == [status] * len(MODES), f"{job} to be {status}", seconds)
@@ -162,7 +209,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     config = {"metrics.fetcher.update-interval": "1000"}
     with (
         Kafka(flink_with_kafka.java) as kafka,
-        FlinkCluster(flink_with_kafka, taskmanagers=1, slots=6, config=config) as flink,
+        FlinkCluster(flink_with_kafka, taskmanagers=1, slots=10, config=config) as flink,
         SqlGateway(flink) as gateway,
         ExitStack() as flowing,
     ):
@@ -175,13 +222,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             sql = READ.format(name=name, topic=TOPICS[name], address=kafka.address, options=options)
             return gateway.submit(name, sql.split(";\n"), {**CHECKPOINTS, **settings})
 
-        taps = {"orders": tap("orders", SWIFT), "refunds": tap("refunds", SLOW), "alerts": tap("alerts", SWIFT)}
-        taps["orders"].pace, taps["alerts"].pace = 50, 10
+        lines = {"orders": SWIFT, "refunds": SLOW, "alerts": SWIFT, "payments": SWIFT, "vouchers": SWIFT}
+        taps = {name: tap(name, line) for name, line in lines.items()}
+        taps["orders"].pace, taps["alerts"].pace, taps["payments"].pace = 50, 10, 100
         taps["refunds"].pace = 105  # of which a subtask reads 50 a second
         ids = {
-            "orders": read("orders", FETCH_LITTLE, {}),
-            "refunds": read("refunds", FETCH_LITTLE, {}),
+            "orders": read("orders", f"{FETCH_LITTLE}, {LOOK_ONCE}", {}),
+            "refunds": read("refunds", f"{FETCH_LITTLE}, {LOOK_ONCE}", {}),
             "alerts": read("alerts", LOOK_OFTEN, KEEP_TRYING),
+            "payments": read("payments", LOOK_ONCE, {}),
+            "vouchers": read("vouchers", LOOK_ONCE, {}),  # of which there are none
         }
         gateway.stop()
         settings = f"""
@@ -190,15 +240,25 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
               - {{name: reporter, url: "{flink.rest_url}"}}
               - {{name: rest, url: "{flink.rest_url}", reporter: {{mode: off}}}}
         """
-        with exporter(folder, settings) as running:
-            here = Scene(kafka, taps, flink, ids, running)
-            for job in ids:
+        with exporter(folder, settings) as running, Diary(running, ids["payments"]) as diary:
+            here = Scene(kafka, taps, flink, ids, running, diary)
+            for job in ids.keys() - {"vouchers"}:
                 eventually(partial(here.truth, job), f"{job} to read, and to commit")
             taps["alerts"].pace = 0
             yield here
 
 
 def test_a_source_that_keeps_up_is_ok(scene: Scene) -> None:
+    # What becomes of the payments is told below. It is their age by which they are judged: their client fetches ahead.
+    #   0 s: 100 a second are written into each partition, and read. At 60 s that has been seen for long enough: `ok`.
+    #  25 s: slow ones are written, of which 50 a second are read. What is read becomes older by 0.5 s a second.
+    #  79 s: by now the source has worked for 0.9 of the last minute: `growing`. From then on those between are written.
+    # 133 s: the 5400 slow ones of 54 s are read, which took 108 s: the age is 54 s, and so is the lag.
+    #        164 a second are read from here on, and what is read becomes younger by 0.64 s a second.
+    # 175 s: more than half of two minutes' looks show that at last: `catching_up`, for 35 s.
+    # 210 s: the age is less than 5 s: `ok`.
+    time.sleep(25)
+    scene.taps["payments"].line = SLOW
     scene.becomes("ok", "orders", 150)
     page = scene.exporter.page()
     for mode in MODES:
@@ -207,7 +267,7 @@ def test_a_source_that_keeps_up_is_ok(scene: Scene) -> None:
         assert page.one("flink_health_source_lag_seconds", **of) < 1
         assert page.all("flink_health_source_catch_up_seconds", **of) == []
         assert 0 <= page.one("flink_health_source_emit_lag_seconds", **of) < 1
-        assert 0 <= page.one("flink_health_source_idle_seconds", **of) < 2
+        assert 0 <= page.one(IDLE, **of) < 2
     # It no longer does from here on; some tests below tell what becomes of it.
     scene.taps["orders"].line, scene.taps["orders"].pace = SLOW, 140
 
@@ -232,6 +292,22 @@ def test_the_lag_is_the_end_offset_less_the_current_offset(scene: Scene) -> None
         assert page.one("flink_health_source_emit_lag_seconds", **scene.of("refunds", mode)) > 5
     # Nothing is written from here on, and so it catches up, as a test below tells.
     scene.taps["refunds"].pace = 0
+
+
+def test_a_source_whose_client_fetched_far_ahead_is_growing(scene: Scene) -> None:
+    scene.becomes("growing", "payments", 90)
+    scene.taps["payments"].line = BETWEEN
+    truths = scene.truths("payments", 4 * INTERVAL)
+    page = scene.exporter.page()
+    for mode in MODES:
+        lag = page.one(LAG, **scene.of("payments", mode))
+        age = page.one("flink_health_source_emit_lag_seconds", **scene.of("payments", mode))
+        least, most = min(truth.left for truth in truths), max(truth.left for truth in truths)
+        print(f"{mode}: {lag:.0f}, {age:.0f} s, in truth {least:.0f} to {most:.0f}")
+        # What the client does not know is not in the lag. 100 a second and partition were written for so long.
+        assert 0 < lag < most
+        assert least * 0.8 < PARTITIONS * 100 * age < most * 1.2
+        assert page.all("flink_health_source_catch_up_seconds", **scene.of("payments", mode)) == []
 
 
 def test_flinks_names_are_those_recorded(scene: Scene) -> None:
@@ -262,7 +338,7 @@ def test_flinks_names_are_those_recorded(scene: Scene) -> None:
 
 def test_flink_has_what_the_signal_asks_for_but_what_only_other_sources_have() -> None:
     recorded = RECORDING.read_text().splitlines()
-    asked = {need for need in source_lag.SIGNAL.needs if isinstance(need, Raw)}
+    asked = {need for need in source_lag.SIGNAL.needs if isinstance(need, Raw) and need.scope is not Scope.TASK}
     ends = {
         need: f".partition.N.{need.name}" if need.scope is Scope.PARTITION else f"_orders.{need.name}" for need in asked
     }
@@ -311,13 +387,21 @@ def test_a_source_with_nothing_left_to_read_is_ok_and_has_committed_all(scene: S
         eventually(partial(scene.is_through, job), f"{job} to have read and committed all")
     for family in (LAG, UNCOMMITTED):
         scene.in_both(partial(all_through, family, scene), f"a {family} of 0")
-    idle = "flink_health_source_idle_seconds"
-    scene.in_both(lambda page, mode: page.one(idle, **scene.of("alerts", mode)) > 60, "a source that is long idle")
+    scene.in_both(lambda page, mode: page.one(IDLE, **scene.of("alerts", mode)) > 60, "a source that is long idle")
     assert set(scene.statuses("alerts")) == {"ok"}
+    assert set(scene.statuses("vouchers")) == {None}  # of a topic that never had a record no lag is told
 
 
 def test_a_source_that_no_longer_keeps_up_is_growing(scene: Scene) -> None:
     scene.becomes("growing", "orders", 180)
+
+
+def test_a_source_goes_all_the_way_and_back_and_does_not_waver(scene: Scene) -> None:
+    way, words = ["ok", "growing", "catching_up", "ok"], scene.diary.words
+    eventually(lambda: min(map(len, words.values())) >= len(way), "the last word", 240)
+    time.sleep(3 * INTERVAL)
+    assert words == dict.fromkeys(MODES, way)
+    scene.taps["payments"].pace = 0
 
 
 # From here on there is no broker.
@@ -335,13 +419,15 @@ def test_a_job_that_fails_for_want_of_a_broker_fails_for_that(scene: Scene) -> N
     scene.in_both(lambda page, mode: failures(page, mode).keys() == {"kafka_unavailable"}, "the failure", 60)
 
 
-@pytest.mark.parametrize("job", ["orders", "refunds"])
+@pytest.mark.parametrize("job", ["orders", "refunds", "vouchers"])
 def test_a_source_without_a_broker_is_stalled_and_stays_so(scene: Scene, job: str) -> None:
     scene.becomes("stalled", job, 120)
     for _ in range(3):
         time.sleep(INTERVAL)
         assert scene.statuses(job) == ["stalled", "stalled"]
-    scene.in_both(lambda page, mode: page.one(ERRORS, **scene.of(job, mode)) > 0, "offsets that cannot be committed")
+    if job != "vouchers":  # which has no offsets
+        what = "offsets that cannot be committed"
+        scene.in_both(lambda page, mode: page.one(ERRORS, **scene.of(job, mode)) > 0, what)
 
 
 def test_sources_whose_broker_is_back_read_on(scene: Scene) -> None:
@@ -349,6 +435,7 @@ def test_sources_whose_broker_is_back_read_on(scene: Scene) -> None:
     left = scene.truth("orders").left
     scene.becomes("ok", "refunds", 60)
     eventually(lambda: "stalled" not in scene.statuses("orders"), "orders to be read again")
+    eventually(lambda: "stalled" not in scene.statuses("vouchers"), "vouchers to be waited for again")
     assert scene.truth("orders").left < left
     path = f"/jobs/{scene.jobs['alerts']}"
     eventually(lambda: scene.flink_says(path)["vertices"][0]["status"] == "RUNNING", "the failed job to run")
@@ -356,7 +443,7 @@ def test_sources_whose_broker_is_back_read_on(scene: Scene) -> None:
 
 def test_there_is_no_source_but_those_of_the_jobs_and_the_log_has_no_traceback(scene: Scene) -> None:
     page = scene.exporter.page()
-    assert {sample.labels["operator_name"] for sample in page.samples if sample.name == LAG} == {
+    assert {sample.labels["operator_name"] for sample in page.samples if sample.name == IDLE} == {
         f"Source:_KafkaSource_default_catalog_default_database_{job}" for job in scene.jobs
     }
     log = Path(scene.exporter.log).read_text()

@@ -14,13 +14,15 @@ import pytest
 
 from exporter.flink.readings import reading
 from exporter.model import Raw, Scope, Source
-from exporter.signals.source_lag import SIGNAL, status
+from exporter.signals.source_lag import SIGNAL, Age, status
 from tests.signals.build import Look, column, run, vertex
 
 PENDING, READ = "pendingRecords", "numRecordsIn"
 LAG_MAX, LEGACY = "KafkaSourceReader.KafkaConsumer.records-lag-max", "KafkaConsumer.records-lag-max"
+HANDED_OUT = "KafkaSourceReader.KafkaConsumer.records-consumed-total"
 CONNECTIONS = "KafkaSourceReader.KafkaConsumer.connection-count"
 EMIT, FETCH, IDLE = "currentEmitEventTimeLag", "currentFetchEventTimeLag", "sourceIdleTime"
+BUSY, HELD = "accumulateBusyTimeMs", "accumulateBackPressuredTimeMs"
 ERRORS, COMMITS = "numRecordsInErrors", "KafkaSourceReader.commitsFailed"
 
 RECORDS, GROWTH = "source_lag_records", "source_lag_growth_records_per_second"
@@ -34,6 +36,7 @@ def source(
     readings: Mapping[str, Subtasks],
     *,
     epoch: float | None = 0.0,
+    task: Mapping[str, Subtasks] | None = None,
     partitions: Mapping[str, tuple[float | None, float | None]] | None = None,
 ) -> Look:
     """One look at a source. partitions: the current and the committed offset of each."""
@@ -46,7 +49,8 @@ def source(
         for name, (current, committed) in (partitions or {}).items()
     }
     told = {Raw(Scope.OPERATOR, name): column(values) for name, values in readings.items()}
-    one = Source(name="Source: orders", epoch=epoch, read_at=at, readings=told, partitions=offsets)
+    spent = {Raw(Scope.TASK, name): column(values) for name, values in (task or {}).items()}
+    one = Source(name="Source: orders", epoch=epoch, read_at=at, readings=told, task=spent, partitions=offsets)
     return replace(vertex(source=True, at=at, epoch=epoch), sources=(one,)), at
 
 
@@ -57,23 +61,35 @@ def seen(
     every: float = 15.0,
     metric: str = PENDING,
     connections: Subtasks | None = None,
+    ages: Sequence[float] | None = None,
+    out: float | Sequence[float] | None = None,
+    busy: float = 0.0,
+    held: float = 0.0,
     more: Mapping[str, Subtasks] | None = None,
     since: float = 0.0,
     epoch: float = 0.0,
 ) -> list[Look]:
     """A source look after look: how far behind (of one subtask, or of each), and how much it reads a second.
 
-    reads: all the time, or between each look and the next.
+    reads: all the time, or between each look and the next; likewise out: what its client hands out. ages: of what it
+    reads, in seconds. busy, held: shares of the time of its task.
     """
     lags = list(lags)
-    paces = list(reads) if isinstance(reads, Sequence) else [reads] * (len(lags) - 1)
-    counts = list(accumulate((0.0 if pace is None else pace * every for pace in paces), initial=5000.0))
+
+    def counted(paces: float | Sequence[float] | None) -> list[float]:
+        between = paces if isinstance(paces, Sequence) else [paces or 0.0] * (len(lags) - 1)
+        return list(accumulate((pace * every for pace in between), initial=5000.0))
+
+    counts, handed_out = counted(reads), counted(out)
 
     def look(number: int, lag: float | Subtasks | None) -> Look:
         told = {} if lag is None else {metric: lag if isinstance(lag, Sequence) else [lag]}
         told |= {} if reads is None else {READ: [counts[number]]}
         told |= {} if connections is None else {CONNECTIONS: connections}
-        return source(since + number * every, {**told, **(more or {})}, epoch=epoch)
+        told |= {} if ages is None else {EMIT: [1000 * ages[number]]}
+        told |= {} if out is None else {HANDED_OUT: [handed_out[number]]}
+        spent = {name: [1000 * number * every * share] for name, share in ((BUSY, busy), (HELD, held))}
+        return source(since + number * every, {**told, **(more or {})}, epoch=epoch, task=spent)
 
     return [look(number, lag) for number, lag in enumerate(lags)]
 
@@ -165,6 +181,19 @@ def line(first: float, step: float, looks: int = 9) -> list[float]:
             seen([0] * 9, reads=[9] * 6 + [0] * 2, connections=[0]), "ok", id="the connections broke 30 s ago"
         ),
         pytest.param(seen([0] * 9, reads=0, connections=[nan, nan]), "ok", id="nobody tells of connections"),
+        pytest.param(seen([None] * 5, reads=0, connections=[0, 0]), "stalled", id="likewise, and no lag is told"),
+        pytest.param(seen([None] * 5, reads=None, connections=[0]), "stalled", id="nor what it reads"),
+        pytest.param(seen([None] * 4, reads=0, connections=[0]), None, id="45 s without a broker, and no lag is told"),
+        pytest.param(seen([None] * 5, reads=0, connections=[0, 2]), None, id="no lag is told, and there is a broker"),
+        pytest.param(seen([None] * 5, connections=[0]), None, id="no lag and no broker is told, and records are read"),
+        pytest.param(
+            [
+                *seen([None] * 5, reads=0, connections=[2]),
+                *seen([None] * 4, reads=0, connections=[0], since=75.0),
+            ],
+            None,
+            id="no lag is told, and the connections broke 45 s ago",
+        ),
         # Several subtasks
         pytest.param(seen([[90_000, nan, nan]] * 9), "ok", id="empty partitions: two subtasks never had a record"),
         pytest.param(seen([[nan, nan]] * 9), None, id="all partitions are empty: no lag is told"),
@@ -223,6 +252,122 @@ def test_status(looks: list[Look], expected: str | None) -> None:
     assert judged(looks) == expected
 
 
+JUMPING = [500, 20, 900, 40, 700, 10, 800, 30, 600]
+
+
+# Likewise; 15 s of them are added to an age that rises by 1 s/s from look to look.
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        # Nothing is left, it is said, of a source that works all the time
+        pytest.param(seen([0] * 9, busy=0.95, ages=line(10, 7.5)), "growing", id="what it reads becomes older"),
+        pytest.param(seen([0] * 9, held=0.55, ages=line(10, 7.5)), "growing", id="likewise, and it is held back"),
+        pytest.param(seen([0] * 5, busy=0.95, ages=line(10, 7.5, 5)), "growing", id="a minute shows it"),
+        pytest.param(seen([0] * 4, busy=0.95, ages=line(10, 7.5, 4)), None, id="45 s do not"),
+        pytest.param(seen([0] * 9, busy=0.85, ages=line(10, 7.5)), "ok", id="but it has time to spare"),
+        pytest.param(seen([0] * 9, held=0.45, ages=line(10, 7.5)), "ok", id="but it is held back less than half"),
+        pytest.param(
+            seen([0] * 9, busy=0.95, ages=line(10, 7.5), more={IDLE: [9000]}), "ok", id="but it has nothing to read now"
+        ),
+        pytest.param(
+            seen([0] * 9, busy=0.95, ages=line(10, 7.5), more={IDLE: [9000, 0]}),
+            "growing",
+            id="one subtask has nothing to read, the other has",
+        ),
+        pytest.param(seen([0] * 9, busy=0.95), "ok", id="nobody knows how old it is"),
+        pytest.param(seen([0] * 9, busy=0.95, ages=line(10, 15)), "growing", id="older by 1 s/s, and records are read"),
+        pytest.param(seen([0] * 9, held=1, ages=line(10, 15), reads=0), "stalled", id="likewise, and none is read"),
+        # 0.9 / 15 and 0.6 / 15
+        pytest.param(seen([0] * 9, busy=0.95, ages=line(10, 0.9)), "growing", id="older by 0.06 s/s"),
+        pytest.param(seen([0] * 9, busy=0.95, ages=line(10, 0.6)), "ok", id="by 0.04 s/s: it keeps its distance"),
+        pytest.param(seen([0] * 9, busy=0.95, ages=line(30, -0.6)), "ok", id="likewise, younger"),
+        pytest.param(seen([0] * 9, busy=0.95, ages=line(30, -0.9)), "catching_up", id="younger by 0.06 s/s"),
+        # 1.4 + 4 * 0.9 and 1.3 + 4 * 0.9
+        pytest.param(seen([0] * 5, busy=0.95, ages=line(1.4, 0.9, 5)), "growing", id="of 5 s: no pulse any more"),
+        pytest.param(seen([0] * 5, busy=0.95, ages=line(1.3, 0.9, 5)), "ok", id="a pulse of 4.9 s"),
+        pytest.param(seen([0] * 9, busy=0.95, ages=line(30, -3.5)), "ok", id="it has caught up, but for 2 s"),
+        pytest.param(
+            seen([0] * 9, busy=0.95, ages=line(86_400 * 30, -600)), "catching_up", id="a backfill: a month old"
+        ),
+        pytest.param(seen([0] * 9, busy=0.95, ages=JUMPING), "ok", id="times that jump about"),
+        # Its client handed out all that it reads long ago
+        pytest.param(seen(line(90_000, -3000), out=0, ages=line(10, 7.5)), "growing", id="older, and less by its word"),
+        pytest.param(
+            seen(line(90_000, -3000), out=1000, ages=line(10, 7.5)), "catching_up", id="likewise, but it hands out more"
+        ),
+        pytest.param(seen(line(90_000, 3000), out=0, ages=line(99, -7.5)), "catching_up", id="younger, and more"),
+        pytest.param(seen(line(90_000, 3000), out=1000, ages=line(99, -7.5)), "growing", id="but it hands out more"),
+        pytest.param(seen(line(90_000, -3000), out=0, ages=[40] * 9), "ok", id="as old as ever, and less by its word"),
+        pytest.param(seen(line(90_000, -3000), out=0), "catching_up", id="nobody knows how old: less by its word"),
+        pytest.param(
+            seen(line(90_000, -3000), out=0, ages=[nan] * 5 + line(40, 7.5, 4)),
+            "catching_up",
+            id="nor before it was told for a minute",
+        ),
+        pytest.param(seen(line(90_000, -3000), out=0, ages=JUMPING), "catching_up", id="nor of times that jump about"),
+        pytest.param(seen([900] * 9, out=0, ages=line(10, 7.5)), "growing", id="a pulse of 0.9 s by its word"),
+        pytest.param(seen([90_000] * 9, out=0, ages=line(1, 0.4)), "ok", id="a pulse of 4.2 s by its age"),
+        pytest.param(seen([0] * 9, out=0, ages=line(10, 7.5)), "ok", id="nothing is left, and there is time to spare"),
+        pytest.param(
+            seen([90_000] * 9, reads=[0] * 7 + [9], out=[0] * 7 + [9], ages=line(10, 15)),
+            "ok",
+            id="nothing was handed out as nothing was taken",
+        ),
+        # Taken all the time, handed out at every other look
+        pytest.param(
+            seen(line(90_000, -900, 25), every=5, out=[0, 2000] * 12, ages=line(10, 2.5, 25)),
+            "catching_up",
+            id="it hands out every 10 s, 5 s before: a pulse",
+        ),
+        pytest.param(
+            seen(line(90_000, -900, 21), every=6, out=[0, 2000] * 10, ages=line(10, 3, 21)),
+            "growing",
+            id="it hands out every 12 s, 6 s before",
+        ),
+        # Its course turns, of which its word tells nothing
+        pytest.param(
+            seen([90_000] * 9, out=0, ages=[*line(40, 7.5, 4), *line(70, -7.5, 5)]), "catching_up", id="a minute ago"
+        ),
+        pytest.param(
+            seen([90_000] * 9, out=0, ages=[*line(40, 7.5, 7), *line(77.5, -7.5, 2)]), "growing", id="half a minute ago"
+        ),
+        pytest.param(
+            seen(line(90_000, 9000, 4), every=40, out=0, ages=[70, 90, 70, 50]), "catching_up", id="four looks show it"
+        ),
+        pytest.param(
+            seen(line(90_000, 9000, 3), every=60, out=0, ages=[70, 90, 50]), "growing", id="three do not: more, it says"
+        ),
+        pytest.param(
+            seen(line(90_000, 9000), out=0, ages=[40, 70, 99, 70, 99, 70, 60, 50, 40]),
+            "growing",
+            id="it turned three times in nine looks: no course",
+        ),
+        pytest.param(
+            seen(line(90_000, 9000), out=0, ages=[40, 70, 80, 99, 90, 95, 80, 60, 40]),
+            "growing",
+            id="likewise, though it falls at last",
+        ),
+        pytest.param(
+            seen(line(90_000, 9000), out=0, ages=[40, 60, 80, 99, 99, 95, 80, 60, 40]),
+            "catching_up",
+            id="once: it falls at last",
+        ),
+        pytest.param(
+            seen(line(90_000, 9000), out=0, ages=[40, 50, 60, 70, 70, 70, 70, 70, 70]),
+            "ok",
+            id="it has come to keep its distance",
+        ),
+        pytest.param(
+            [*seen(line(90_000, -3000, 5), out=0), *seen(line(75_000, -3000, 4), out=None, since=75.0)],
+            None,
+            id="what was handed out is not told any more: not the same lag",
+        ),
+    ],
+)
+def test_status_where_the_lag_is_not_to_be_believed(looks: list[Look], expected: str | None) -> None:
+    assert judged(looks) == expected
+
+
 @pytest.mark.parametrize(
     ("lags", "growth", "pace", "connected", "expected"),
     [
@@ -246,6 +391,22 @@ def test_the_order_of_the_rules(
 
 
 @pytest.mark.parametrize(
+    ("works", "ahead", "age", "expected"),
+    [
+        pytest.param(True, False, Age(90, 1), "growing", id="it works all the time"),
+        pytest.param(False, True, Age(90, 1), "ok", id="2 before the age"),
+        pytest.param(True, False, Age(4, 1), "ok", id="4 before 5"),
+        pytest.param(True, False, Age(90, -1), "catching_up", id="6"),
+        pytest.param(True, False, Age(90, 0), "ok", id="7"),
+        pytest.param(True, False, Age(90, None), "growing", id="no clear course: that of the records"),
+        pytest.param(True, True, None, "ok", id="no age: none were left"),
+    ],
+)
+def test_the_rules_where_none_were_left(works: bool, ahead: bool, age: Age | None, expected: str) -> None:
+    assert status([0, 99], 5, 9, True, works=works, ahead=ahead, age=age) == expected
+
+
+@pytest.mark.parametrize(
     ("readings", "lag"),
     [
         pytest.param({PENDING: [30, 12]}, 42, id="the sum over the subtasks"),
@@ -260,6 +421,13 @@ def test_the_order_of_the_rules(
         pytest.param({PENDING: [nan, nan]}, None, id="none was read"),
         pytest.param({PENDING: [-1]}, None, id="none knows"),
         pytest.param({}, None, id="no metric of lag"),
+        # 30 + 12 + (100 - 88)
+        pytest.param({PENDING: [30, 12], HANDED_OUT: [100, 7], READ: [88, 7]}, 54, id="handed out, and not taken"),
+        pytest.param({PENDING: [30, 12], HANDED_OUT: [100, 7], READ: [88, 99]}, 54, id="not counted yet: none"),
+        pytest.param({PENDING: [30, nan], HANDED_OUT: [100, 99], READ: [88, 7]}, 42, id="of those that know"),
+        pytest.param({PENDING: [30], HANDED_OUT: [nan], READ: [88]}, 30, id="what is handed out was not read"),
+        pytest.param({PENDING: [30], HANDED_OUT: [100]}, 30, id="what is taken was not read"),
+        pytest.param({LAG_MAX: [7], HANDED_OUT: [100], READ: [88]}, 7, id="not added to the worst partition's"),
     ],
 )
 def test_records(readings: Mapping[str, Subtasks], lag: float | None) -> None:
@@ -284,6 +452,9 @@ def test_records(readings: Mapping[str, Subtasks], lag: float | None) -> None:
         pytest.param(seen([0] * 9), 0, None, id="nothing was ever left"),
         pytest.param(seen(line(10_000, 3000, looks=4)), None, None, id="45 s show no trend"),
         pytest.param(seen(line(10_000, 3000, looks=5)), 200, None, id="a minute does"),
+        pytest.param(
+            seen(line(90_000, -3000), out=0, ages=line(10, 7.5)), -200, None, id="it falls by its word, and is growing"
+        ),
         # Five minutes of growth, then two that fall: what was before is forgotten.
         pytest.param(seen([*line(0, 3000, looks=20), *line(57_000, -1500)]), -100, 450, id="two minutes count"),
     ],
