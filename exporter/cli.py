@@ -152,6 +152,13 @@ def _demo_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
     parser.add_argument(
         "--web.listen-address", dest="listen", metavar="HOST:PORT", help="where to serve (default :9449)"
     )
+    parser.add_argument(
+        "--symptoms.patience",
+        dest="patience",
+        metavar="N",
+        default="0.1",
+        help="how many times as long as usual a symptom must hold (default 0.1: nobody watches a demo for an hour)",
+    )
     parser.set_defaults(command=_demo)
     return parser
 
@@ -183,7 +190,7 @@ def _reference_flags(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
 # The commands
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(options: argparse.Namespace, *more: Override) -> Settings:
     clusters = None if options.url is None else [{"name": "default", "url": options.url}]
     return _load(
         options.file,
@@ -191,6 +198,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         Override("--web.listen-address", "web.listen_address", options.listen),
         Override("--log.level", "log.level", options.level),
         Override("--log.format", "log.format", options.format),
+        *more,
     )
 
 
@@ -253,12 +261,17 @@ def _demo(options: argparse.Namespace) -> int:
     from exporter.demo.live import LiveTable
     from exporter.demo.ports import one_of
 
+    def settings(rest_url: str | None, listen: str | None) -> Settings:
+        asked = argparse.Namespace(file=None, url=rest_url, listen=listen, level="warn", format=None)
+        return _settings(asked, Override("--symptoms.patience", "symptoms.patience", options.patience))
+
     def serve(rest_url: str) -> None:
         listen = options.listen or f":{one_of([_USUAL_PORT])}"
-        print(f"health           http://localhost:{listen.rpartition(':')[2]}/metrics\n", flush=True)
-        asked = argparse.Namespace(file=None, url=rest_url, listen=listen, level="warn", format=None)
-        _run(lambda: _settings(asked), LiveTable())
+        here = f"http://localhost:{listen.rpartition(':')[2]}"
+        print(f"health           {here} and {here}/metrics\n", flush=True)
+        _run(lambda: settings(rest_url, listen), LiveTable())
 
+    settings(None, options.listen)  # a mistake is told before anything is started
     demo.run(
         options.version or PINNED,
         options.cache,

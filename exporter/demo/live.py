@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TextIO
 
 from exporter.families import Row
-from exporter.signals import bottleneck, checkpoint, lifecycle, restarts, skew, watermark
+from exporter.signals import checkpoint, lifecycle, restarts, skew, watermark
+from exporter.symptoms import verdict
 from exporter.watch import Report
 
 # Where there is no terminal to redraw on, a table every so often is enough.
 _PAUSE = 60.0
 
-_JOB, _NAME, _TASK = 1, 2, 4  # places of job_id, job_name and task_name in a row's labels
+_JOB, _NAME = 1, 2  # places of job_id and job_name in a row's labels
+_SYMPTOM = verdict.SYMPTOM["job"].all_labels.index("symptom")
 
 
 class _Column(NamedTuple):
@@ -28,13 +30,12 @@ def _seconds(value: float) -> str:
 
 
 _COLUMNS = (
-    _Column("uptime", lifecycle.UPTIME.name, _seconds),
+    _Column("score", verdict.SCORE.name, lambda value: f"{value:.0%}"),
     _Column("restarts", restarts.TOTAL.name, lambda value: f"{value:.0f}"),
     _Column("skew", skew.RATIO.name, lambda value: f"{value:.2f}"),
     _Column("watermark lag", watermark.JOB_LAG.name, _seconds),
     _Column("stalled", watermark.JOB_STALLED.name, _seconds),
     _Column("checkpoint", checkpoint.DURATION.name, lambda value: f"{value * 1000:.0f} ms"),
-    _Column("x normal", checkpoint.DURATION_RATIO.name, lambda value: f"{value:.1f}"),
     _Column("state grows", checkpoint.GROWTH.name, lambda value: f"{value / 1000:.1f} kB/s"),
 )
 
@@ -44,22 +45,22 @@ def table(rows: Iterable[Row]) -> list[str]:
     shown = {column.family: column for column in _COLUMNS}
     names: dict[str, str] = {}
     states: dict[str, str] = {}
-    culprits: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     values: dict[tuple[str, str], float] = {}
     for family, labels, value in rows:
         if family is lifecycle.STATE:
             names[labels[_JOB]], states[labels[_JOB]] = labels[_NAME], labels[-1]
-        elif family is bottleneck.BOTTLENECK:
-            culprits[labels[_JOB]] = f"{labels[_TASK].partition(' ->')[0]} ({labels[-1]})"
+        elif family is verdict.SYMPTOM["job"]:
+            found.setdefault(labels[_JOB], []).append(labels[_SYMPTOM])
         # Where a few records come or go at random, one of the work's two forms is enough.
         elif family.name in shown and not ("signal" in family.labels and labels[-1] != "records"):
             key = (labels[_JOB], family.name)
             values[key] = max(value, values.get(key, value))
-    lines = [["job", "state", *(column.title for column in _COLUMNS), "bottleneck"]]
+    lines = [["job", "state", *(column.title for column in _COLUMNS), "what is wrong"]]
     for job in sorted(names, key=names.__getitem__):
-        found = [values.get((job, column.family)) for column in _COLUMNS]
-        cells = ["-" if value is None else column.show(value) for column, value in zip(_COLUMNS, found, strict=True)]
-        lines.append([names[job], states[job], *cells, culprits.get(job, "-")])
+        known = [values.get((job, column.family)) for column in _COLUMNS]
+        cells = ["-" if value is None else column.show(value) for column, value in zip(_COLUMNS, known, strict=True)]
+        lines.append([names[job], states[job], *cells, ", ".join(found.get(job, ["-"]))])
     return _aligned(lines)
 
 
@@ -89,7 +90,7 @@ class LiveTable:
         if not terminal and self._clock() < self._next:
             return
         self._next = self._clock() + _PAUSE
-        lines = [*table(report.derived.rows), f"as of {time.strftime('%H:%M:%S')}; Ctrl-C ends the demo"]
+        lines = [*table(report.rows), f"as of {time.strftime('%H:%M:%S')}; Ctrl-C ends the demo"]
         if terminal and self._drawn:
             self._stream.write(f"\x1b[{self._drawn}F\x1b[J")
         self._stream.write("\n".join(lines) + "\n")

@@ -9,7 +9,8 @@ from exporter.derive import Derived
 from exporter.families import Row
 from exporter.flink.scrape import Scrape
 from exporter.model import Cluster, ClusterState
-from exporter.signals import bottleneck, lifecycle, restarts, skew
+from exporter.signals import lifecycle, restarts, skew
+from exporter.symptoms import verdict
 from exporter.watch import Report
 
 JOB = ("default", "4f", "orders-skewed")
@@ -18,20 +19,21 @@ AGGREGATE = (*JOB, "a2", "GroupAggregate[11] -> customers[12]: Writer")
 
 ROWS = (
     Row(lifecycle.STATE, (*JOB, "RUNNING"), 1.0),
-    Row(lifecycle.UPTIME, JOB, 12.34),
+    Row(verdict.SCORE, JOB, 0.75),
     Row(restarts.TOTAL, JOB, 3.0),
     Row(skew.RATIO, (*SOURCE, "records"), 1.0),
     Row(skew.RATIO, (*AGGREGATE, "records"), 1.9),
     Row(skew.RATIO, (*AGGREGATE, "busy"), 2.0),
-    Row(bottleneck.BOTTLENECK, (*AGGREGATE, "skew"), 1.0),
+    Row(verdict.SYMPTOM["job"], (*JOB, "skew", "warning"), 1.0),
+    Row(verdict.SYMPTOM["job"], (*JOB, "bottleneck", "warning"), 1.0),
 )
 
 
-def test_a_job_is_one_line_with_the_greatest_value_of_its_tasks_and_the_culprit() -> None:
+def test_a_job_is_one_line_with_the_greatest_value_of_its_tasks_and_what_is_wrong() -> None:
     header, line = live.table(ROWS)
-    titles = "job state uptime restarts skew watermark lag stalled checkpoint x normal state grows bottleneck"
+    titles = "job state score restarts skew watermark lag stalled checkpoint state grows what is wrong"
     assert " ".join(header.split()) == titles
-    assert " ".join(line.split()) == "orders-skewed RUNNING 12.3 s 3 1.90 - - - - - GroupAggregate[11] (skew)"
+    assert " ".join(line.split()) == "orders-skewed RUNNING 75% 3 1.90 - - - - skew, bottleneck"
 
 
 def test_jobs_stand_in_the_order_of_their_names() -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from exporter.model import Job
+from exporter.symptoms.base import Severity
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.symptoms.explain import Explained, Graph, explain
 from exporter.symptoms.health import Judged, job_health
 from exporter.symptoms.judge import Finding
+from exporter.symptoms.wording import Value
 from tests.symptoms.build import cluster, found, job, row
 
 ORDERS = job("source > map > sink")
@@ -141,6 +143,12 @@ def test_a_bottleneck_holds_back_what_is_on_its_path(paths: tuple[str, ...], cau
     assert because(LAG | BOTTLENECK, job(*paths))["source_lag_growing"] == causes
 
 
+def test_a_source_may_hold_itself_back() -> None:
+    """Alone in its job, chained to its sink."""
+    values = {**BOTTLENECK, "source_lag_status{task_id=map,status=growing}": 1.0}
+    assert because(values, job("map"))["source_lag_growing"] == ["bottleneck"]
+
+
 def test_a_graph_that_goes_round_is_walked_once() -> None:
     """Iterations are gone from Flink, but a page is not to hang on what it is told."""
     assert because(LAG | BOTTLENECK, job("source > map > source"))["source_lag_growing"] == ["bottleneck"]
@@ -256,7 +264,14 @@ def test_of_what_goes_round_the_oldest_began_it(times: dict[str, float], expecte
 def test_what_follows_from_what_goes_round_comes_after_it_though_it_is_graver_and_older() -> None:
     values = {**ROUND, "job_restart_budget_remaining": 0.0, "job_restarts_total": 9.0}
     older = {"restart_budget_low": 0, "metaspace_high": 10, "out_of_memory": 20, "restart_loop": 30}
-    findings = [replace(finding, since=older[finding.symptom.name]) for finding in found(values)]
+    findings = [
+        replace(
+            finding,
+            since=older[finding.symptom.name],
+            severity=Severity.CRITICAL if finding.symptom.name == "restart_budget_low" else Severity.WARNING,
+        )
+        for finding in found(values)
+    ]
     assert list(_names(explain(findings, Graph(ORDERS)))) == [
         *("metaspace_high", "out_of_memory", "restart_loop"),
         "restart_budget_low",
@@ -356,3 +371,23 @@ def test_the_worst_task_stands_for_all_of_them() -> None:
 )
 def test_a_task_has_a_short_name_in_a_story(name: str, expected: str) -> None:
     assert stories({f"task_busy_max_ratio{{task_name={name}}}": 0.93}) == [f"{expected} is busy 93% of its time."]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        pytest.param(-3, "0 s", id="a clock that is behind"),
+        pytest.param(119.4, "119 s", id="less than 2 min"),
+        pytest.param(120, "2 min", id="2 min"),
+        pytest.param(7_199, "120 min", id="less than 2 h"),
+        pytest.param(7_200, "2 h", id="2 h"),
+        pytest.param(172_799, "48 h", id="less than 2 d"),
+        pytest.param(172_800, "2 d", id="2 d"),
+    ],
+)
+def test_a_duration_is_told_in_the_unit_that_fits(seconds: float, expected: str) -> None:
+    assert f"{Value(seconds):duration}" == expected
+
+
+def test_a_value_that_is_no_duration_is_told_as_any_number() -> None:
+    assert f"{Value(0.856):.0%} {Value(3.0):.0f}" == "86% 3"

@@ -254,6 +254,14 @@ def test_a_count_of_nothing_that_has_no_kind_is_shown() -> None:
     assert [(line.metric, line.value) for line in finding.evidence][1:] == [("flink_health_cluster_taskmanagers", 0.0)]
 
 
+def test_what_helps_to_understand_several_values_is_shown_once() -> None:
+    values = {"task_bottleneck{reason=gc}": 1.0, "task_bottleneck{reason=sink}": 1.0, "task_busy_max_ratio": 0.5}
+    (finding,) = health(READ | values).findings
+    told = [line.metric.removeprefix("flink_health_task_") for line in finding.evidence]
+    assert told == ["bottleneck", "bottleneck", "busy_max_ratio"]
+    assert finding.tasks == ("map",)
+
+
 def test_no_more_than_ten_tasks_are_evidence() -> None:
     values = {f"task_busy_max_ratio{{task_id=t{number}}}": 0.91 + number / 1000 for number in range(12)}
     (finding,) = health(READ | values).findings
