@@ -170,6 +170,7 @@ class Vertex:
     """A job vertex (published as a task).
 
     running: whether it runs, in part at least. complete: whether all of its subtasks run or have finished.
+    waiting: whether one of its subtasks waits for a slot. finished: how many of them have finished.
     inputs: ids of the vertices that it reads from; empty for a source.
     outputs: ids of the vertices that read from it.
     epoch: when its job last became RUNNING; counters began anew then.
@@ -184,6 +185,8 @@ class Vertex:
     complete: bool
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    waiting: bool = False
+    finished: int = 0
     epoch: float | None = None
     read_at: float = 0.0
     readings: Mapping[Raw, Column] = field(default_factory=dict)

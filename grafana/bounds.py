@@ -42,7 +42,12 @@ def page(symptom: Symptom) -> str:
 
 def steps(symptoms: Sequence[Symptom]) -> list[Threshold]:
     """The colours of the values: of a value that is on the wrong side, that of the level that it passes."""
-    levels = {severity: bound for symptom in symptoms for severity, bound in symptom.levels.items()}
+    levels: dict[Severity, Bound] = {}
+    for symptom in symptoms:
+        for severity, bound in symptom.levels.items():
+            known = levels.get(severity)
+            # Of several symptoms the one that begins first.
+            levels[severity] = bound if known is None or bound.passed(known.threshold) else known
     warning, critical = levels.get(Severity.WARNING), levels.get(Severity.CRITICAL)
     if warning is not None and critical is not None and warning.threshold == critical.threshold:
         levels.pop(Severity.CRITICAL)  # only how long it lasts makes it critical, which no colour of a value can show

@@ -196,7 +196,7 @@ CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("restart_budget_remaining", "restart_backoff_seconds"), ()),
         "restart_strategy_info": ("strategy",),
         **dict.fromkeys(("failures_total", "failures_recent", "failure_last_timestamp_seconds"), ("scenario",)),
-        **dict.fromkeys(("coverage_ratio", "tasks_running_ratio"), ()),
+        **dict.fromkeys(("coverage_ratio", "tasks_running_ratio", "tasks_waiting"), ()),
         "config_issue": ("check",),
         **dict.fromkeys(
             (f"checkpoint_duration_{what}" for what in ("seconds", "baseline_seconds", "ratio")),

@@ -434,10 +434,11 @@ def test_what_is_critical_only_because_it_lasts_is_a_warning_of_the_moment() -> 
     }
     assert waits == {
         "cluster_unreachable": 180,
+        "job_not_running": 900,
+        "restart_loop": 300,
         "slots_exhausted": 600,
         "checkpoint_failing": 300,
         "checkpoint_slow": 600,
-        "task_saturated": 3600,
         "watermark_stalled": 1680,
         "watermark_lag_growing": 1800,
         "source_lag_growing": 1800,

@@ -87,6 +87,8 @@ class Jobs:
             parallelism=line.parallelism,
             running=line.running,
             complete=line.complete,
+            waiting=line.waiting,
+            finished=line.finished,
             inputs=line.inputs,
             outputs=line.outputs,
             epoch=epoch,

@@ -90,6 +90,8 @@ class VertexLine:
     parallelism: int
     running: bool
     complete: bool
+    waiting: bool
+    finished: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -162,6 +164,9 @@ def job_detail(reply: Any) -> JobDetail:
                 parallelism=int(vertex["parallelism"]),
                 running=vertex["status"] == "RUNNING",
                 complete=_complete(vertex),
+                # One that is being deployed has its slot; one that is CREATED is not to begin yet.
+                waiting=int(vertex["tasks"].get("SCHEDULED", 0)) > 0,
+                finished=int(vertex["tasks"]["FINISHED"]),
                 inputs=inputs.get(vertex["id"], ()),
                 outputs=tuple(other for other, ids in inputs.items() if vertex["id"] in ids),
             )

@@ -15,8 +15,9 @@ RECORDS_IN = Raw(Scope.TASK, "numRecordsIn")
 
 COVERAGE = Family(
     name="flink_health_task_coverage_ratio",
-    help="Subtasks that were read over subtasks there are.",
-    formula="subtasks whose `numRecordsIn` was read / parallelism; absent unless the task is running",
+    help="Subtasks that were read over subtasks that run.",
+    formula="subtasks whose `numRecordsIn` was read / parallelism less the subtasks that have finished, at most 1; "
+    "absent unless the task is running",
 )
 JOB_COVERAGE = Family(
     name="flink_health_job_coverage_ratio",
@@ -29,9 +30,13 @@ JOB_COVERAGE = Family(
 def _read(vertices: Sequence[Vertex]) -> float | None:
     """The share of the running subtasks that was read; None while none runs."""
     running = [vertex for vertex in vertices if vertex.running]
-    there_are = sum(vertex.parallelism for vertex in running)
-    read = sum(len(present(vertex.readings.get(RECORDS_IN, ()))) for vertex in running)
-    return read / there_are if there_are else None
+    there_are = [vertex.parallelism - vertex.finished for vertex in running]
+    # REST may still have what one that has finished said last.
+    read = [
+        min(run, len(present(vertex.readings.get(RECORDS_IN, ()))))
+        for vertex, run in zip(running, there_are, strict=True)
+    ]
+    return sum(read) / sum(there_are) if any(there_are) else None
 
 
 def derive(entity: Vertex | Job, past: Past, now: float) -> Iterator[Sample]:

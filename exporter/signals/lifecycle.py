@@ -1,4 +1,4 @@
-"""Lifecycle: what state is the job in, for how long has it run, and how much of it runs?"""
+"""Lifecycle: what state is the job in, for how long has it run, and how much of it runs or waits?"""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ TASKS_RUNNING = Family(
     help="Tasks of the job that run with all their subtasks, or have finished, over the tasks it has.",
     formula="tasks whose subtasks are all RUNNING or FINISHED / tasks; absent where the job's tasks are not known",
 )
+TASKS_WAITING = Family(
+    name="flink_health_job_tasks_waiting",
+    help="Tasks of the job that wait for a slot.",
+    formula="tasks with a SCHEDULED subtask; all of them while the job is CREATED, as the adaptive scheduler leaves it "
+    "until there are slots, or RESTARTING, as it is between two tries without; absent where its tasks are not known",
+)
 
 
 def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
@@ -33,6 +39,10 @@ def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
         yield UPTIME.sample(max(0.0, job.now - job.epoch))
     if job.vertices:
         yield TASKS_RUNNING.sample(sum(vertex.complete for vertex in job.vertices) / len(job.vertices))
+        none_has_slots = job.state in ("CREATED", "RESTARTING")
+        yield TASKS_WAITING.sample(sum(none_has_slots or vertex.waiting for vertex in job.vertices))
 
 
-SIGNAL = Signal(name="lifecycle", each=(Job,), families=(STATE, UPTIME, TASKS_RUNNING), needs=(), derive=derive)
+SIGNAL = Signal(
+    name="lifecycle", each=(Job,), families=(STATE, UPTIME, TASKS_RUNNING, TASKS_WAITING), needs=(), derive=derive
+)

@@ -9,7 +9,7 @@ from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Column, Raw, Scope, Vertex
 from exporter.signals._counters import shares
-from exporter.signals._stats import present, rates
+from exporter.signals._stats import observed, present, rates
 from exporter.signals.base import Note, Signal
 
 RECORDS_IN = Raw(Scope.TASK, "numRecordsIn")
@@ -21,7 +21,8 @@ _FORMS = "`signal` is `records` (input; output for a source) or `busy`; from cou
 RATIO = Family(
     name="flink_health_task_skew_ratio",
     help="Work of the busiest subtask over the mean of all: 1 is even, the parallelism is all on one.",
-    formula=f"max / mean of the subtasks; {_FORMS}; absent below 2 subtasks, 1 record/s or 10 % busy",
+    formula=f"max / mean of the subtasks; {_FORMS}; absent below 2 subtasks, 1 record/s, 30 records for each "
+    "subtask in the mean, or 10 % busy",
     labels=("signal",),
 )
 DEVIATION = Family(
@@ -40,9 +41,11 @@ HOTTEST = Family(
 WINDOW = 60.0
 _TRACKS = {signal: Track(f"skew_{signal}", most=64, span=WINDOW, least=2) for signal in ("records", "busy")}
 
-# Below these a task hardly works, and its unevenness is chance: records a second of all subtasks; share of its time
-# that the busiest works, which Flink counts no better than to a few hundredths.
+# Below these a task hardly works, and its unevenness is chance: records a second of all subtasks; records for each of
+# them, as the busiest of many that share few has a multiple of its share; share of its time that the busiest works,
+# which Flink counts no better than to a few hundredths.
 _LEAST_RECORDS = 1.0
+_LEAST_EACH = 30.0
 _LEAST_BUSY = 0.1
 
 
@@ -62,9 +65,10 @@ def _counters(vertex: Vertex) -> dict[str, Column]:
 
 def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
     for signal in _counters(vertex):
-        column = (shares if signal == "busy" else rates)(past[_TRACKS[signal]])
+        points = past[_TRACKS[signal]]
+        column = (shares if signal == "busy" else rates)(points)
         values = present(column) if column else []
-        if column is None or len(values) < 2 or not _works(signal, values):
+        if column is None or len(values) < 2 or not _works(signal, values, observed(points)):
             continue
         mean = sum(values) / len(values)
         yield RATIO.sample(max(values) / mean, signal=signal)
@@ -74,9 +78,9 @@ def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
         yield HOTTEST.sample(hottest, signal=signal)
 
 
-def _works(signal: str, values: list[float]) -> bool:
+def _works(signal: str, values: list[float], seconds: float) -> bool:
     if signal == "records":
-        return sum(values) >= _LEAST_RECORDS
+        return sum(values) >= max(_LEAST_RECORDS, _LEAST_EACH * len(values) / seconds)
     return max(values) >= _LEAST_BUSY
 
 

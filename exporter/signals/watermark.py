@@ -8,11 +8,12 @@ from math import inf, isnan, nan
 from exporter.families import Family, Sample
 from exporter.history import Past, Point, Track
 from exporter.model import Raw, Scope, Vertex
-from exporter.signals._stats import observed, present, slope
+from exporter.signals._stats import observed, present, rates, slope, up_to
 from exporter.signals.base import Note, Rollup, Signal
 
 INPUT = Raw(Scope.TASK, "currentInputWatermark")
 OUTPUT = Raw(Scope.OPERATOR, "currentOutputWatermark")
+SENT = Raw(Scope.TASK, "numRecordsOut")
 
 _LOWEST = "the lowest watermark of the subtasks that have one and whose input has not ended (of a source: its output's)"
 
@@ -29,7 +30,8 @@ GROWTH = Family(
 STALLED = Family(
     name="flink_health_task_watermark_stalled_seconds",
     help="How long the task's watermark has not advanced.",
-    formula=f"since {_LOWEST} last advanced, as far as was seen; absent at first sight",
+    formula=f"since {_LOWEST} last advanced, as far as was seen; absent at first sight, and for a source whose "
+    "`numRecordsOut` did not grow in the last 60 s: its event time has nothing to go by",
 )
 SPREAD = Family(
     name="flink_health_task_watermark_spread_seconds",
@@ -54,6 +56,7 @@ JOB_STALLED = Family(
 
 _POSITION = Track("watermark_position", most=2)
 _LAG = Track("watermark_lag", most=64, span=300.0, least=2)
+_SENT = Track("watermark_sent", most=64, span=60.0, least=2)
 
 # A trend is not told from less.
 _LEAST_OBSERVED = 60.0
@@ -79,7 +82,16 @@ def _lowest(vertex: Vertex) -> float | None:
     return min(present(_watermarks(vertex)), default=None) if vertex.running else None
 
 
+def _idle(vertex: Vertex, past: Past) -> bool:
+    """Whether it is a source that is known to have sent nothing of late: nothing is there to move its event time."""
+    sent = present(rates(up_to(vertex.read_at, past[_SENT])) or ())
+    return bool(sent) and not any(sent)
+
+
 def remember(vertex: Vertex, past: Past, now: float) -> Iterator[Note]:
+    sent = vertex.readings.get(SENT) if vertex.running and vertex.works_by_sending else None
+    if sent is not None:
+        yield Note(_SENT, Point(vertex.read_at, sent, tick=vertex.read_at, epoch=vertex.epoch))
     lowest = _lowest(vertex)
     if lowest is not None:
         last = past.last(_POSITION)
@@ -95,7 +107,7 @@ def derive(vertex: Vertex, past: Past, now: float) -> Iterator[Sample]:
     watermarks = _watermarks(vertex)
     yield LAG.sample(vertex.read_at - lowest)
     position = past.last(_POSITION)
-    if position is not None and len(past[_LAG]) > 1:
+    if position is not None and len(past[_LAG]) > 1 and not _idle(vertex, past):
         yield STALLED.sample(max(0.0, vertex.read_at - position.at))
     growth = slope(past[_LAG])
     if growth is not None and observed(past[_LAG]) >= _LEAST_OBSERVED:
@@ -110,7 +122,7 @@ SIGNAL = Signal(
     name="watermark",
     each=(Vertex,),
     families=(LAG, GROWTH, STALLED, SPREAD, MISSING, JOB_LAG, JOB_STALLED),
-    needs=(INPUT, OUTPUT),
+    needs=(INPUT, OUTPUT, SENT),
     remember=remember,
     derive=derive,
     rollups=(Rollup(JOB_LAG, of=LAG, by=max), Rollup(JOB_STALLED, of=STALLED, by=max)),

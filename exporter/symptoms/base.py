@@ -104,9 +104,10 @@ class Symptom:
     long; None where there is no such level. calm: how many seconds it must be over before it ends.
     only, unless: what else must be so, and what must not.
     summary: one sentence for people, with `{value}`. clause: the same in few words, for a chain of causes, with
-    `{task}`, the labels of the worst sample and what is shown. action: what to do first.
+    `{task}`, the labels of the worst sample and what is shown. action: what to do first; actions: what instead, where
+    the worst sample has such a label value.
     explained_by: names of the symptoms that may be its cause. local: it is the cause only of what is wrong in the
-    same task.
+    same task. downstream: tasks pass it on to those after them, so that it began with the first of them.
     normal: the family that says what is usual. shows: families that help to understand it, by a word for each.
     deduction: what a warning takes from a job's score; a critical one takes twice as much.
     """
@@ -122,8 +123,10 @@ class Symptom:
     summary: str
     clause: str
     action: str
+    actions: Mapping[str, str] = field(default_factory=dict)
     explained_by: tuple[str, ...] = ()
     local: bool = False
+    downstream: bool = False
     normal: Family | None = None
     shows: Mapping[str, Family] = field(default_factory=dict)
     deduction: float

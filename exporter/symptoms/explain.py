@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from exporter.families import Row
 from exporter.model import Job
 from exporter.symptoms.base import Severity
 from exporter.symptoms.judge import Finding
@@ -32,9 +33,13 @@ class Graph:
             reached[start] = found
         return reached
 
+    def reaches(self, one: str, other: str) -> bool:
+        """Whether a task's records come to another."""
+        return other in self._after.get(one, ())
+
     def on_one_path(self, one: str, other: str) -> bool:
         """Whether records pass both tasks."""
-        return other in self._after.get(one, ()) or one in self._after.get(other, ())
+        return self.reaches(one, other) or self.reaches(other, one)
 
     def hosts(self, tasks: Iterable[str]) -> set[str]:
         """The TaskManagers that some tasks run on; of no task, those of the whole job."""
@@ -42,13 +47,26 @@ class Graph:
         return {tm.id for vertex in self.job.vertices if not wanted or vertex.id in wanted for tm in vertex.hosts}
 
 
+def task_of(row: Row) -> str | None:
+    """The id of the task that a sample is about; None where it is about none."""
+    names = row.family.all_labels
+    return row.labels[names.index("task_id")] if "task_id" in names else None
+
+
 def tasks_of(finding: Finding) -> set[str]:
     """The ids of the tasks that a finding is about; empty where it is about none of them."""
-    return {
-        row.labels[row.family.all_labels.index("task_id")]
-        for row in finding.evidence
-        if "task_id" in row.family.all_labels
-    }
+    return {task for row in finding.evidence if (task := task_of(row)) is not None}
+
+
+def first(finding: Finding, graph: Graph) -> Row:
+    """The sample that stands for a finding: of what tasks pass on, that of the first task; else the worst."""
+    if finding.symptom.downstream:
+        ill = tasks_of(finding)
+        for row in finding.evidence:
+            task = task_of(row)
+            if task is not None and not any(graph.reaches(other, task) for other in ill - {task}):
+                return row
+    return finding.evidence[0]
 
 
 def explains(cause: Finding, effect: Finding, graph: Graph) -> bool:

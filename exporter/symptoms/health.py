@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.families import IDENTITY, Family, Row, shown
-from exporter.model import Cluster, Job, Vertex
+from exporter.model import TERMINAL, Cluster, Job, Vertex
 from exporter.signals import bottleneck, busy, coverage, skew, throughput, watermark
 from exporter.symptoms import verdict
 from exporter.symptoms.base import Severity
-from exporter.symptoms.explain import Explained, Graph, explain, stories
+from exporter.symptoms.explain import Explained, Graph, explain, first, stories
 from exporter.symptoms.judge import Finding
 from exporter.symptoms.trends import TrendLine
 from exporter.symptoms.wording import short, summary
@@ -255,8 +255,9 @@ def _line(cluster: Cluster, job: Job, findings: Sequence[Finding], scores: Mappi
 
 
 def _least_healthy_first(job: JobLine) -> tuple[bool, float, str]:
-    # What has failed comes first, what has ended well last; a job of which nothing is known is no healthy one.
-    ended_well = job.score is None and job.severity is None and job.state in ("FINISHED", "CANCELED")
+    # What has failed comes first, what has ended well, or failed and is replaced, last; a job of which nothing is known
+    # is no healthy one.
+    ended_well = job.severity is None and job.state in TERMINAL
     return ended_well, (0.0 if job.score is None else job.score), job.name
 
 
@@ -274,10 +275,15 @@ def _told(explained: Explained, published: Published, runbook: str, taken: Mappi
         tasks=tuple(dict.fromkeys(_label(row, "task_id") for row in found.evidence if _has(row, "task_id"))),
         because=tuple(dict.fromkeys(cause.symptom.name for cause in explained.because)),
         evidence=tuple(_evidence(found, published)),
-        action=symptom.action,
+        action=next((symptom.actions[value] for value in _own(found) if value in symptom.actions), symptom.action),
         runbook=runbook.format(name=symptom.runbook),
         deduction=taken.get(symptom.name, 0.0),
     )
+
+
+def _own(found: Finding) -> tuple[str, ...]:
+    """The values of the labels of the worst sample that its family adds."""
+    return found.evidence[0].labels[-len(found.evidence[0].family.labels) :] if found.evidence else ()
 
 
 def _evidence(found: Finding, published: Published) -> list[Evidence]:
@@ -315,7 +321,7 @@ def _context(found: Finding, published: Published, job: Job) -> dict[str, object
     """What a finding's clause may speak of."""
     if not found.evidence:
         return {}
-    worst = found.evidence[0]
+    worst = first(found, Graph(job))
     context: dict[str, object] = dict(zip(worst.family.all_labels, worst.labels, strict=True))
     for word, family in found.symptom.shows.items():
         beside = _beside(worst, family, published)

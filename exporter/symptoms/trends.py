@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter.families import Family, Row
-from exporter.history import History, Point, Track
+from exporter.history import History, Past, Point, Track
 from exporter.model import Cluster
 from exporter.signals import busy, checkpoint, restarts, source_lag, throughput, watermark
 from exporter.symptoms import verdict
@@ -37,6 +37,7 @@ TRENDS = (
     Trend("restarts", "count", restarts.TOTAL, max),
 )
 _TRACKS = {trend.title: Track(trend.title, most=_MOST) for trend in TRENDS}
+_PRESENT = {trend.title: Track(f"{trend.title}, now", most=1) for trend in TRENDS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,10 @@ def remember(cluster: Cluster, rows: Iterable[Row], history: History, now: float
         for job in cluster.jobs or ():
             found = values.get((job.id, trend.family.name))
             if found:
-                history.note(job.id, _TRACKS[trend.title], Point(now, trend.by(found), tick=now // _EVERY))
+                present = Point(now, trend.by(found), tick=now // _EVERY)
+                history.note(job.id, _TRACKS[trend.title], present)
+                # A tick keeps its first value; what is true now is told beside.
+                history.note(job.id, _PRESENT[trend.title], present._replace(tick=now))
 
 
 def lines(history: History) -> dict[str, Sequence[TrendLine]]:
@@ -69,8 +73,15 @@ def lines(history: History) -> dict[str, Sequence[TrendLine]]:
     told: dict[str, Sequence[TrendLine]] = {}
     for key in history:
         past = history.past(key)
-        found = [(trend, tuple((at, value) for at, value, *_ in past[_TRACKS[trend.title]])) for trend in TRENDS]
+        found = [(trend, tuple(_points(past, trend))) for trend in TRENDS]
         told[str(key)] = [
             TrendLine(title=trend.title, unit=trend.unit, points=points) for trend, points in found if points
         ]
     return told
+
+
+def _points(past: Past, trend: Trend) -> Iterator[tuple[float, float]]:
+    kept, now = past[_TRACKS[trend.title]], past.last(_PRESENT[trend.title])
+    yield from ((point.at, point.value) for point in kept)
+    if now is not None and kept and now.at > kept[-1].at:
+        yield now.at, now.value

@@ -126,6 +126,20 @@ async def test_what_one_reporter_does_not_tell_rest_tells(version: str, session:
         assert tm.readings.keys() == by_id[tm.id].readings.keys()
 
 
+@pytest.mark.parametrize("by_reporter", [True, False], ids=["by reporter", "by REST alone"])
+async def test_a_source_has_the_columns_of_its_task(
+    by_reporter: bool, fake_flink: FakeFlink, session: aiohttp.ClientSession
+) -> None:
+    cluster = await look(scraper(session, fake_flink, [RECORDS_OUT, OUT_WATERMARK], by_reporter=by_reporter))
+    tasks = {name: vertex for name, vertex in vertices(cluster) if vertex.sources}
+    assert len(tasks) > 5
+    for name, vertex in tasks.items():
+        for source in vertex.sources:
+            assert source.task.keys() == {RECORDS_OUT}, name
+            assert list(source.task[RECORDS_OUT]) == list(vertex.readings[RECORDS_OUT]), name
+            assert len(source.task[RECORDS_OUT]) == vertex.parallelism, name
+
+
 async def test_a_silent_reporters_subtasks_are_asked_of_rest_and_no_others(
     fake_flink: FakeFlink, session: aiohttp.ClientSession
 ) -> None:

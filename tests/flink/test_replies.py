@@ -82,6 +82,7 @@ def test_the_graph_of_a_recorded_job(look: Look) -> None:
     assert (web.inputs, mobile.inputs, set(windows.inputs)) == ((), (), {web.id, mobile.id})
     assert (web.outputs, mobile.outputs, windows.outputs) == ((windows.id,), (windows.id,), ())
     assert all(vertex.running and vertex.complete and vertex.parallelism == 2 for vertex in detail.vertices)
+    assert not any(vertex.waiting or vertex.finished for vertex in detail.vertices)
     assert detail.epoch is not None
     assert 60 < detail.now - detail.epoch < 200
 
@@ -209,6 +210,26 @@ def test_a_vertex_of_which_all_subtasks_run_is_complete(subtasks: dict[str, int]
     told = {"id": "a", "name": "Source", "parallelism": 4, "status": "RUNNING", "tasks": subtasks}
     (vertex,) = replies.job_detail(detail(vertices=[told])).vertices
     assert vertex.complete is complete
+
+
+@pytest.mark.parametrize(
+    ("subtasks", "waiting", "finished"),
+    [
+        pytest.param({"SCHEDULED": 0, "RUNNING": 4, "FINISHED": 0}, False, 0, id="all four run"),
+        pytest.param({"SCHEDULED": 1, "RUNNING": 3, "FINISHED": 0}, True, 0, id="one of four has no slot"),
+        pytest.param({"SCHEDULED": 4, "RUNNING": 0, "FINISHED": 0}, True, 0, id="none has"),
+        pytest.param({"DEPLOYING": 1, "INITIALIZING": 3, "FINISHED": 0}, False, 0, id="all have, and are on their way"),
+        pytest.param({"SCHEDULED": 0, "CREATED": 4, "FINISHED": 0}, False, 0, id="its stage is still to come"),
+        pytest.param({"SCHEDULED": 0, "RUNNING": 1, "FINISHED": 3}, False, 3, id="three have finished"),
+        pytest.param({"RUNNING": 4, "FINISHED": 0}, False, 0, id="a state that is not counted"),
+    ],
+)
+def test_a_vertex_waits_if_one_of_its_subtasks_has_no_slot(
+    subtasks: dict[str, int], waiting: bool, finished: int
+) -> None:
+    told = {"id": "a", "name": "Source", "parallelism": 4, "status": "CREATED", "tasks": {"RUNNING": 0, **subtasks}}
+    (vertex,) = replies.job_detail(detail(vertices=[told])).vertices
+    assert (vertex.waiting, vertex.finished) == (waiting, finished)
 
 
 @pytest.mark.parametrize(

@@ -428,6 +428,23 @@ async def test_a_job_that_restarts_has_no_epoch_and_no_readings(
     assert fake_flink.asked(f"/jobs/{orders}/vertices/**") == []
 
 
+async def test_a_job_that_waits_for_slots_and_has_partly_finished(
+    fake_flink: FakeFlink, session: aiohttp.ClientSession
+) -> None:
+    orders = fake_flink.look.job(ORDERS)
+
+    def counts(reply: dict[str, Any]) -> dict[str, Any]:
+        told = ({"SCHEDULED": 1, "RUNNING": 1, "FINISHED": 0}, {"SCHEDULED": 0, "RUNNING": 1, "FINISHED": 1})
+        vertices = [{**vertex, "tasks": tasks} for vertex, tasks in zip(reply["vertices"], told, strict=True)]
+        return {**reply, "vertices": vertices}
+
+    fake_flink.edit(f"/jobs/{orders}", counts)
+    scrape = await scraper(session, fake_flink).scrape()
+    vertices = by_name(scrape.cluster)[ORDERS].vertices
+    found = [(vertex.complete, vertex.waiting, vertex.finished) for vertex in vertices]
+    assert found == [(False, True, 0), (True, False, 1)]
+
+
 async def test_a_taskmanager_that_vanishes(fake_flink: FakeFlink, session: aiohttp.ClientSession) -> None:
     reads = scraper(session, fake_flink)
     await reads.scrape()

@@ -76,13 +76,15 @@ def test_variables_list_labels_that_there_are() -> None:
 def test_every_family_stands_on_some_dashboard() -> None:
     shown = {name for query in QUERIES for name in named(asked(query.expr))}
     missing = FAMILIES.keys() - shown
-    # What is left says again what another says: 1 less busy, the share of a subtask's own task, means beside a maximum.
+    # What is left says again what another says: 1 less busy, the share of a subtask's own task, means beside a maximum,
+    # tasks that wait beside those that run.
     assert missing == {
         "flink_health_task_headroom_ratio",
         "flink_health_task_coverage_ratio",
         "flink_health_task_busy_mean_ratio",
         "flink_health_task_backpressured_mean_ratio",
         "flink_health_job_checkpoint_failures_recent",
+        "flink_health_job_tasks_waiting",
     }
 
 

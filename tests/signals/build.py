@@ -56,6 +56,8 @@ def vertex(
     parallelism: int | None = None,
     running: bool = True,
     complete: bool | None = None,
+    waiting: bool = False,
+    finished: int = 0,
     id: str = "task",
     name: str | None = None,
 ) -> Vertex:
@@ -72,6 +74,8 @@ def vertex(
         parallelism=parallelism or (len(columns[0]) if columns else 1),
         running=running,
         complete=running if complete is None else complete,
+        waiting=waiting,
+        finished=finished,
         inputs=() if source else ("previous",),
         outputs=outputs,
         epoch=epoch,

@@ -20,6 +20,10 @@ from tests.signals.build import job, run, vertex
         pytest.param(vertex(parallelism=3), 0.0, id="the whole column is missing: 0 / 3"),
         pytest.param(vertex(records=[5]), 1.0, id="one of one"),
         pytest.param(vertex(records=[nan, *[1] * 999]), 0.999, id="all but one of a thousand: 999 / 1000"),
+        pytest.param(vertex(records=[5, 0, nan, nan], finished=2), 1.0, id="two have finished: 2 of the 2 that run"),
+        pytest.param(vertex(records=[5, nan, nan, nan], finished=2), 0.5, id="one of the two that run was not read"),
+        pytest.param(vertex(records=[5, 0, 7, nan], finished=2), 1.0, id="what has finished was read once more"),
+        pytest.param(vertex(parallelism=3, finished=1), 0.0, id="one has finished, and none of the others was read"),
     ],
 )
 def test_coverage(vertex: Vertex, expected: float) -> None:
@@ -48,6 +52,13 @@ def test_a_task_that_does_not_run_has_none() -> None:
             0.5,
             id="what does not run cannot be read: 1 / 2",
         ),
+        # 2 of 2 and 1 of 2
+        pytest.param(
+            job(vertices=[vertex(records=[5, 0, 7], finished=1), vertex(id="sink", records=[7, nan])]),
+            0.75,
+            id="one that has finished does not stand in for one that runs: 3 / 4",
+        ),
+        pytest.param(job(vertices=[vertex(records=[5, 7], finished=2)]), None, id="all of it has just finished"),
         pytest.param(job(vertices=[vertex(parallelism=3)]), 0.0, id="none of three: 0 / 3"),
         pytest.param(job(), 0.0, id="it is RUNNING and was not read"),
         pytest.param(job(vertices=[vertex(parallelism=2, running=False)]), None, id="it is RUNNING, its tasks are not"),

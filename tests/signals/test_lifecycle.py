@@ -70,3 +70,35 @@ def test_the_uptime_begins_anew_with_a_restart() -> None:
 )
 def test_how_much_of_it_runs(job: Job, expected: float | None) -> None:
     assert run(SIGNAL, [(job, 0.0)]).get("job_tasks_running_ratio") == expected
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        pytest.param(job(vertices=[vertex(), vertex(id="sink")]), 0, id="both of its tasks run"),
+        pytest.param(
+            job(vertices=[vertex(), vertex(id="sink", complete=False, waiting=True)]), 1, id="one of two runs in part"
+        ),
+        pytest.param(
+            job(vertices=[vertex(id=id, running=False, waiting=True) for id in ("source", "sink")]), 2, id="both wait"
+        ),
+        pytest.param(
+            job(vertices=[vertex(running=False)]), 0, id="one that does not run and does not wait: its stage is to come"
+        ),
+        pytest.param(
+            job(state="RESTARTING", epoch=None, vertices=[vertex(running=False)]),
+            1,
+            id="it restarts: it has no slots until it does",
+        ),
+        pytest.param(
+            job(state="CREATED", epoch=None, vertices=[vertex(running=False), vertex(id="sink", running=False)]),
+            2,
+            id="it has yet to begin: all of its tasks",
+        ),
+        pytest.param(job(state="CREATED", epoch=None), None, id="it has yet to begin, and its tasks are not told"),
+        pytest.param(job(), None, id="it was not read"),
+        pytest.param(job(state="FAILED", epoch=None), None, id="it has ended"),
+    ],
+)
+def test_how_many_of_its_tasks_wait(job: Job, expected: float | None) -> None:
+    assert run(SIGNAL, [(job, 0.0)]).get("job_tasks_waiting") == expected

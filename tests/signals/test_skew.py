@@ -41,12 +41,35 @@ def skew(signal: str, ratio: float, deviation: float, hottest: int) -> dict[str,
         pytest.param([20, 30, 10], 1.5, 1 / 3, 1, id="a little uneven"),
         # 999 of 1 and one of 1001, mean 2: 1001 / 2, (999 * 1 + 999) / 1000 / 2
         pytest.param([*[1.0] * 999, 1001.0], 500.5, 0.999, 999, id="one hot among a thousand"),
-        # mean 0.5: 0.5 / 0.5
-        pytest.param([0.5, 0.5], 1.0, 0.0, 0, id="one record a second in all is just enough"),
     ],
 )
 def test_records(per_second: list[float], ratio: float, deviation: float, hottest: int, seconds: float) -> None:
     assert run(SIGNAL, working(per_second, seconds=seconds)) == skew("records", ratio, deviation, hottest)
+
+
+@pytest.mark.parametrize(
+    ("counted", "seconds", "ratio"),
+    [
+        pytest.param([30, 30], 60, 1.0, id="one record a second in all, and 30 each: just enough"),
+        pytest.param([31, 28], 60, None, id="one less for one of two"),
+        pytest.param([120, 120], 300, None, id="120 each, of less than one a second in all"),
+        # mean 30: 48 / 30
+        pytest.param([48, 12, 30, 30], 60, 1.6, id="30 each in the mean: just enough"),
+        pytest.param([48, 12, 30, 29], 60, None, id="119 for four: chance"),
+        # 3 records/s on 64 subtasks: 2.8 each
+        pytest.param([*[2] * 48, *[3] * 8, *[7] * 8], 60, None, id="a few for each of many: chance"),
+        pytest.param([*[30] * 64], 60, 1.0, id="enough for each of many"),
+        # mean 30: 48 / 30
+        pytest.param([48, 12], 15, 1.6, id="what was counted counts, however soon"),
+        pytest.param([48, 11], 15, None, id="in 15 s four a second are not enough yet"),
+        pytest.param([nan, 48, 12], 60, 1.6, id="the mean is that of those that were read"),
+    ],
+)
+def test_few_records_are_chance(counted: list[float], seconds: float, ratio: float | None) -> None:
+    first, last = [0.0] * len(counted), counted
+    said = run(SIGNAL, [(vertex(records=first, at=0.0), 0.0), (vertex(records=last, at=seconds), seconds)])
+    assert said.get("task_skew_ratio{records}") == (None if ratio is None else pytest.approx(ratio))
+    assert len(said) == (0 if ratio is None else 3)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,55 @@ def test_stalled(looks: list[Look], seconds: float | None) -> None:
     assert said.get("job_watermark_stalled_seconds") == seconds
 
 
+def sending(
+    *sent: Sequence[float] | None, source: bool = True, outputs: tuple[str, ...] = ("next",), restarted: float = 0.0
+) -> list[Look]:
+    """Two subtasks whose event time stands still, and what they have sent, look after look."""
+    clock = {"operators": {"orders": [7, 7]}} if source else {"watermarks": [7, 7]}
+    return [
+        (
+            vertex(
+                source=source,
+                outputs=outputs,
+                sent=count,
+                at=15.0 * number,
+                epoch=restarted if 15 * number >= restarted else 0.0,
+                **clock,
+            ),
+            15.0 * number,
+        )
+        for number, count in enumerate(sent)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("looks", "seconds"),
+    [
+        pytest.param(sending([0, 0], [9, 9], [18, 18]), 30, id="a source that sends"),
+        pytest.param(sending([5, 5], [5, 5], [5, 5]), None, id="one that sends nothing"),
+        pytest.param(sending([5, 5], [5, 5], [5, 6]), 30, id="one of its subtasks sends"),
+        pytest.param(sending([5, 5], *[[6, 6]] * 4), 60, id="it sent something within the last minute"),
+        pytest.param(sending([5, 5], *[[6, 6]] * 5), None, id="it sent something more than a minute ago"),
+        # what was sent before 75 s is of no account: it stands since then
+        pytest.param(sending(*[[5, 5]] * 5, [6, 6]), 75, id="it sends again"),
+        pytest.param(sending(None, None, None), 30, id="nobody knows whether it sends"),
+        pytest.param(sending([nan, nan], [nan, nan], [nan, nan]), 30, id="no subtask was read"),
+        pytest.param(sending([nan, 5], [nan, 5], [nan, 5]), None, id="the one that was read sends nothing"),
+        pytest.param(sending([5, 5], [5, 5], None), 30, id="it sent nothing while it was known"),
+        pytest.param(
+            sending([90, 90], [99, 99], [0, 0], [0, 0], restarted=30), None, id="it has sent nothing since it restarted"
+        ),
+        pytest.param(sending([5, 5], [5, 5], [5, 5], outputs=()), 30, id="one chained to its sink never sends"),
+        pytest.param(sending([5, 5], [5, 5], [5, 5], source=False), 30, id="a task that sends nothing of what it gets"),
+    ],
+)
+def test_a_source_that_sends_nothing_has_not_stalled(looks: list[Look], seconds: float | None) -> None:
+    said = run(SIGNAL, looks)
+    assert said.get("task_watermark_stalled_seconds") == seconds
+    assert said.get("job_watermark_stalled_seconds") == seconds
+    assert said["task_watermark_lag_seconds"] == looks[-1][1] - 7  # which it has all the same
+
+
 @pytest.mark.parametrize(
     ("looks", "growth"),
     [

@@ -40,8 +40,6 @@ def test_a_cause_is_a_symptom_and_is_named_once(symptom: Symptom) -> None:
 CIRCLES = {
     # Each restart leaves classes behind, until there is no room for more, and the job restarts.
     frozenset({"restart_loop", "metaspace_high", "out_of_memory"}),
-    # What waits for a full heap to be collected stops the source, so that windows stay open and fill the heap.
-    frozenset({"bottleneck", "source_stalled", "watermark_stalled", "state_growing", "heap_high", "gc_pressure"}),
 }
 
 

@@ -73,8 +73,11 @@ def test_of_equals_the_older_comes_first() -> None:
 
 
 def test_a_graver_effect_still_comes_after_its_cause() -> None:
-    values = {**BOTTLENECK, "source_lag_status{task_id=source,status=stalled}": 1.0}  # the latter is critical
-    assert because(values) == {"bottleneck": [], "source_stalled": ["bottleneck"]}
+    values = {  # the source is stalled, which is critical, because Kafka failed once, which is none
+        "job_failures_recent{scenario=kafka_unavailable}": 1.0,
+        "source_lag_status{task_id=source,status=stalled}": 1.0,
+    }
+    assert because(values) == {"kafka_unavailable": [], "source_stalled": ["kafka_unavailable"]}
 
 
 def test_every_finding_is_told_once_whatever_holds() -> None:
@@ -96,7 +99,9 @@ EVERYTHING = {
     "cluster_taskmanager_losses_recent": 1.0,
     "cluster_slots_free": 0.0,
     "cluster_taskmanager_loss_tolerance": 0.0,
-    "job_tasks_running_ratio": 0.5,
+    "job_tasks_waiting": 1.0,
+    "cluster_taskmanagers": 2.0,
+    "job_state{state=RESTARTING,job_name=late}": 1.0,
     "job_state{state=FAILED,job_name=failed}": 1.0,
     "job_restarts_recent": 9.0,
     "job_restarts_total": 9.0,
@@ -307,12 +312,12 @@ def test_a_story_of_what_goes_round_ends() -> None:
             | BOTTLENECK
             | {"task_busy_max_ratio{task_id=map}": 0.97, "job_checkpoint_consecutive_failures": 2.0},
             [
-                "The source lag grows because the map is the bottleneck (skew) because subtask 3 of the map takes 90% "
-                "of the records.",
-                "Checkpoints fail because the map is the bottleneck (skew) because subtask 3 of the map takes 90% of "
-                "the records.",
+                "The source lag grows because the map is the bottleneck (skew) because the map is busy 97% of its time "
+                "because subtask 3 of the map takes 90% of the records.",
+                "Checkpoints fail because the map is the bottleneck (skew) because the map is busy 97% of its time "
+                "because subtask 3 of the map takes 90% of the records.",
             ],
-            id="one for each that is nobody's cause, the gravest first; of two causes as far the more costly one",
+            id="one for each that is nobody's cause, the gravest first, and the whole way to the cause",
         ),
         pytest.param(
             {
@@ -344,6 +349,15 @@ def test_a_story_of_what_goes_round_ends() -> None:
             {"task_watermark_stalled_seconds{task_id=sink}": 500.0},
             ["The watermark of the sink stands still."],
             id="of one thing alone",
+        ),
+        pytest.param(
+            {
+                "task_watermark_stalled_seconds{task_id=sink}": 510.0,
+                "task_watermark_stalled_seconds{task_id=source}": 500.0,
+                "task_watermark_stalled_seconds{task_id=map}": 505.0,
+            },
+            ["The watermark of the source stands still."],
+            id="what tasks pass on is told of the first of them, though it is worse further on",
         ),
         pytest.param(
             {"job_checkpoint_timeout_ratio": 0.856, "job_checkpoint_overdue_ratio": 0.8},

@@ -303,7 +303,7 @@ def test_a_job_tells_of_the_taskmanagers_that_it_runs_on() -> None:
             id="of the job's restarts, and through these of its budget",
         ),
         pytest.param(
-            {**LOST, "cluster_slots_free": 0.0, "job_tasks_running_ratio{job_id=job-2}": 0.0},
+            {**LOST, "cluster_slots_free": 0.0, "job_tasks_waiting{job_id=job-2}": 2.0},
             [],
             id="of another symptom of the cluster, which is none of the job's",
         ),

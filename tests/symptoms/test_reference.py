@@ -44,7 +44,7 @@ def test_what_a_section_says() -> None:
     metric = "[`flink_health_{0}`](metrics.md#flink_health_{0})".format
     assert "No slot is free, and tasks wait for one.\n" in said
     assert f"- compared: {metric('cluster_slots_free')}; warning < 1" in said
-    assert f"- only while {metric('job_tasks_running_ratio')} of any job < 1\n" in said
+    assert f"- only while {metric('job_tasks_waiting')} of any job > 0\n" in said
     assert "- may be caused by: [`taskmanager_lost`](#taskmanager_lost)\n" in said
     assert "- alert: `FlinkSlotsExhausted`, [runbook](runbook/slots-exhausted.md)\n" in said
     said = section("watermark_stalled")

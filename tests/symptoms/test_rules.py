@@ -143,7 +143,7 @@ def test_an_expression(name: str, expression: str) -> None:
 def test_a_condition_on_other_labels_and_one_of_several_values() -> None:
     assert rule("job_failed", Severity.CRITICAL)["expr"].splitlines()[1] == (
         "unless on (cluster, job_name) (max by (cluster, job_name) (flink_health_job_state"
-        '{state=~"INITIALIZING|CREATED|RUNNING|FAILING|CANCELLING|RESTARTING|RECONCILING"}) > 0)'
+        '{state=~"INITIALIZING|CREATED|FAILING|CANCELLING|RESTARTING|RECONCILING|RUNNING"}) > 0)'
     )
 
 
@@ -252,7 +252,7 @@ def test_an_alert_begins_with_what_it_is_about(tmp_path: Path) -> None:
                 "warning",
                 "checkpoint_failing",
                 JOB,
-                "orders {{ 1 }} (prod): The last 2 checkpoints failed",
+                "orders {{ 1 }} (prod): Checkpoints fail; one after the other: 2",
             ),
             fires(
                 "FlinkGcPressure",

@@ -26,6 +26,13 @@ def remembered(
     return history, {line.title: list(line.points) for line in trends.lines(history).get("job-1", ())}
 
 
+def test_the_last_point_is_the_present_one() -> None:
+    history = History()
+    for at, value in ((0.0, 1.0), (15.0, 2.0)):
+        trends.remember(cluster(ORDERS), [row("job_restarts_total", value)], history, at)
+    assert trends.lines(history)["job-1"][0].points == ((0.0, 1.0), (15.0, 2.0))
+
+
 def test_two_points_a_minute() -> None:
     _, lines = remembered({"job_restarts_total": 3.0}, 9)  # looks at 0, 15, … 120 s
     assert lines == {"restarts": [(0.0, 3.0), (30.0, 3.0), (60.0, 3.0), (90.0, 3.0), (120.0, 3.0)]}
@@ -38,7 +45,7 @@ def test_a_point_a_look_where_looks_are_rarer() -> None:
 
 def test_half_an_hour_and_no_more() -> None:
     history, lines = remembered({"job_restarts_total": 3.0}, 60 * 4 + 1)  # an hour
-    assert len(history) == 60
+    assert len(history) == 61  # and the present one
     assert (lines["restarts"][0][0], lines["restarts"][-1][0]) == (3600 - 59 * 30.0, 3600.0)
 
 
@@ -105,9 +112,9 @@ def test_each_job_has_its_own_past() -> None:
         pytest.param(cluster(), 0, id="a job that is gone"),
         pytest.param(cluster(job(state="FINISHED")), 0, id="a job that has ended"),
         pytest.param(cluster(job("source", id="job-2")), 0, id="another job under its name"),
-        pytest.param(cluster(job(state="RESTARTING")), 5, id="a job that restarts keeps its past"),
+        pytest.param(cluster(job(state="RESTARTING")), 6, id="a job that restarts keeps its past"),
         pytest.param(
-            Cluster(name="prod", state=ClusterState.UNREACHABLE, taken_at=0.0), 5, id="who knows, if nobody answers?"
+            Cluster(name="prod", state=ClusterState.UNREACHABLE, taken_at=0.0), 6, id="who knows, if nobody answers?"
         ),
     ],
 )
@@ -122,4 +129,4 @@ def test_all_lines_of_a_job_are_bounded() -> None:
     names = {trend.family.name.removeprefix("flink_health_") for trend in TRENDS} - {"job_score_ratio"}
     history, lines = remembered(dict.fromkeys(names, 1.0), 1000)
     assert len(lines) == len(TRENDS) - 1
-    assert len(history) == 60 * len(lines)
+    assert len(history) == 61 * len(lines)

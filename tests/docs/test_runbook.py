@@ -1,0 +1,151 @@
+"""Has each symptom a page that helps, and does what is written there exist?"""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from exporter.signals import SIGNALS
+from exporter.symptoms.base import Symptom
+from exporter.symptoms.declarations import SYMPTOMS
+from exporter.symptoms.verdict import FAMILIES as VERDICTS
+from tests.docs.runbook import FOLDER, ROOT, SHARED, blocks, pages
+
+SECTIONS = [
+    "## What it means",
+    "## Confirm",
+    "### In Flink's web UI",
+    "### With curl",
+    "### With diagnose",
+    "## Likely causes",
+    "## Do first",
+    "## Savepoint",
+    "## Escalate",
+    "## Silence",
+]
+LONGEST_LINE = 120
+DOCUMENTS = [*pages(), ROOT / "docs/flink-config.md"]
+
+METRICS = {family.name for family in chain(VERDICTS, *(signal.families for signal in SIGNALS))}
+ALERTS = {symptom.alert for symptom in SYMPTOMS}
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+# What a command greps for, `flink_health_job_\(uptime\|state\)`, is the start of several names.
+_METRIC = re.compile(r"\bflink_health_[a-z0-9_]+[a-z0-9](?![a-z0-9_\\])")
+_CHOICES = re.compile(r"\b(flink_health_[a-z_]*)\\\(([a-z_\\|]+)\\\)")
+_ALERT = re.compile(r"\bFlink[A-Z][A-Za-z]+\b")
+
+
+def _prose(text: str) -> str:
+    """The text without blocks of code."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.*)$", _prose(page.read_text()), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("symptom", SYMPTOMS, ids=lambda symptom: symptom.name)
+def test_symptom_has_its_page(symptom: Symptom) -> None:
+    text = (FOLDER / f"{symptom.runbook}.md").read_text()
+    assert text.startswith(f"# {symptom.alert}\n")
+    assert re.findall(r"^##+ .*$", _prose(text), flags=re.MULTILINE) == SECTIONS
+    assert f"; {' and '.join(symptom.levels)}. From which value on" in text.replace("\n", " ")
+    assert f"](../symptoms.md#{symptom.name})" in text
+    assert f"alertname={symptom.alert} " in text
+    assert "flink-health-exporter diagnose" in text
+    assert symptom.measure.family.name in _stretched(text)
+
+
+def _stretched(text: str) -> str:
+    """The text, with the names that a grep for several of them looks for each written out."""
+    found = [text]
+    for start, choices in _CHOICES.findall(text):
+        found += [name for choice in choices.split("\\|") for name in METRICS if name.startswith(start + choice)]
+    for start in re.findall(r"flink_health_[a-z_]+", text):
+        found += [name for name in METRICS if name.startswith(start)]
+    return "\n".join(found)
+
+
+def test_page_has_its_symptom() -> None:
+    assert {page.stem for page in pages()} - set(SHARED) == {symptom.runbook for symptom in SYMPTOMS}
+
+
+def test_index_lists_each_symptom_with_its_severities() -> None:
+    index = (FOLDER / "README.md").read_text()
+    rows = re.findall(r"^\| \[`(\w+)`\]\(([\w-]+)\.md\) \| (\w+) \| (\w+) \| ([\w, ]+) \| .+ \|$", index, re.MULTILINE)
+    assert rows == [
+        (
+            symptom.name,
+            symptom.runbook,
+            symptom.alert,
+            "TaskManager" if symptom.entity == "taskmanager" else symptom.entity,
+            ", ".join(symptom.levels),
+        )
+        for symptom in SYMPTOMS
+    ]
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+def test_links_resolve(page: Path) -> None:
+    for link in _LINK.findall(_prose(page.read_text())):
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.is_file(), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+def test_metrics_and_alerts_that_are_named_exist(page: Path) -> None:
+    text = page.read_text()
+    named = set(_METRIC.findall(text))
+    unknown = {name for name in named if name not in METRICS and not _begins_some(name, text)}
+    assert not unknown
+    assert set(_ALERT.findall(_prose(text))) <= ALERTS
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_what_a_grep_looks_for_exists(page: Path) -> None:
+    for start, choices in _CHOICES.findall(page.read_text()):
+        for choice in choices.split("\\|"):
+            assert any(name.startswith(start + choice) for name in METRICS), start + choice
+
+
+def _begins_some(name: str, text: str) -> bool:
+    """Whether it is what a grep of the page looks for, and is the start of a metric's name."""
+    return f"^{name}" in text and any(metric.startswith(name) for metric in METRICS)
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+def test_lines_fit(page: Path) -> None:
+    tables = ("|",)
+    long = [line for line in page.read_text().splitlines() if len(line) > LONGEST_LINE and not line.startswith(tables)]
+    assert not long
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_commands_have_their_output_and_a_known_mark(page: Path) -> None:
+    text = page.read_text()
+    found = blocks(page)
+    assert found
+    assert {block.needs for block in found} <= {"nothing", "alertmanager", "changes"}
+    if page.stem != "README":
+        assert len(re.findall(r"^```sh\n.*?^```\n```text\n", text, re.MULTILINE | re.DOTALL)) == len(found)
+    # What changes a cluster or silences an alert is not run by accident.
+    for block in found:
+        if "amtool" in block.commands:
+            assert block.needs == "alertmanager"
+        if re.search(r"-X (POST|PATCH|DELETE)|\bflink (run|stop|cancel|savepoint|checkpoint)\b", block.commands):
+            assert block.needs == "changes"
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+def test_nothing_of_a_machine_is_told(page: Path) -> None:
+    assert not re.findall(r"/(?:tmp|root|home|Users)/", page.read_text())
