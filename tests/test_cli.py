@@ -135,7 +135,7 @@ signals:
 symptoms:
   overrides:
     checkpoint_slo: {critical: off}
-    restart_loop: {critical: off}
+    job_failed: {critical: off}
 web:
   listen_address: nonsense
 """
@@ -159,7 +159,7 @@ def test_all_that_is_wrong_with_a_file_at_once(
             "7: signals.disabled[0]: unknown signal 'skw'; did you mean skew?",
             f"7: signals.disabled[1]: unknown signal 'gossip'; signals are: {SIGNAL_NAMES}",
             "10: symptoms.overrides.checkpoint_slo: unknown symptom 'checkpoint_slo'; did you mean checkpoint_slow?",
-            "11: symptoms.overrides.restart_loop: no level is left; to turn it off, list it in symptoms.disabled",
+            "11: symptoms.overrides.job_failed: no level is left; to turn it off, list it in symptoms.disabled",
             "13: web.listen_address: expected host:port, [ipv6]:port or :port, got 'nonsense'",
         )
     ]

@@ -47,8 +47,7 @@ def test_colours_are_those_of_the_levels(symptom: Symptom) -> None:
 
 def test_two_symptoms_of_one_value_colour_it_together() -> None:
     shown = steps([BY_NAME["restarts_frequent"], BY_NAME["restart_loop"]])
-    # Both are warnings at first; that the second becomes critical is a matter of time, which a colour does not know.
-    assert [coloured(value, shown) for value in (0, 2, 3, 5)] == [GREEN, GREEN, "orange", "orange"]
+    assert [coloured(value, shown) for value in (0, 2, 3, 4, 5)] == [GREEN, GREEN, "orange", "orange", "red"]
 
 
 def test_a_symptom_judges_what_is_shown() -> None:
