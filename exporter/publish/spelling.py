@@ -75,9 +75,13 @@ def moment(then: float) -> str:
         return number(then)
 
 
+# Words that are not written as they stand in a name.
+_PROPER = {"gc": "GC", "taskmanager": "TaskManager"}
+
+
 def words(name: str) -> str:
     """The name of a symptom, a state or a reason."""
-    return name.replace("_", " ")
+    return " ".join(_PROPER.get(word, word) for word in name.split("_"))
 
 
 # By the end of a metric's name, how its values are spelled: the first that fits.

@@ -75,7 +75,7 @@ class TestOverview:
             "4 TaskManagers",
             "3 of 16 slots free",
             "snapshot 7 s ago",
-            "Taskmanager lost".lower(),
+            "TaskManager lost".lower(),
             "1 TaskManagers were lost in the last 10 minutes.",
             "for 4 min",
             "no snapshot yet",
@@ -182,7 +182,7 @@ class TestJob:
 
     def test_the_score_is_a_sum_that_adds_up(self) -> None:
         words = page(told.ILL).text
-        assert "100 − 30 bottleneck − 30 checkpoint slow − 20 source lag growing − 15 gc pressure = 5" in words
+        assert "100 − 30 bottleneck − 30 checkpoint slow − 20 source lag growing − 15 GC pressure = 5" in words
         left = score(told.ILL.deductions)
         assert left == told.ILL_LINE.score
 
