@@ -75,7 +75,7 @@ class TestOverview:
             "4 TaskManagers",
             "3 of 16 slots free",
             "snapshot 7 s ago",
-            "TaskManager lost".lower(),
+            "TaskManager lost",
             "1 TaskManagers were lost in the last 10 minutes.",
             "for 4 min",
             "no snapshot yet",
