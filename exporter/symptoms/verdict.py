@@ -23,8 +23,8 @@ SYMPTOM = {
 SCORE = Family(
     name="flink_health_job_score_ratio",
     help="How well the job is: 1 is without a symptom.",
-    formula="1 less the deductions, never below 0; absent for a job that has ended, and while nothing was read of it "
-    "and no symptom holds",
+    formula="1 less the deductions, never below 0; what has not lasted long enough yet takes nothing away; absent "
+    "for a job that has ended, and while nothing was read of it and no symptom holds",
 )
 DEDUCTION = Family(
     name="flink_health_job_score_deduction_ratio",
