@@ -43,8 +43,8 @@ class Report:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All that is published of it."""
-        return self.derived.rows + self.judgement.rows
+        """All that is published of it; the verdicts first, so that a limit does not cut them off."""
+        return self.judgement.rows + self.derived.rows
 
     @property
     def failures(self) -> Mapping[str, Exception]:

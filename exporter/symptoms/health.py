@@ -323,6 +323,8 @@ def _context(found: Finding, published: Published, job: Job) -> dict[str, object
         return {}
     worst = first(found, Graph(job))
     context: dict[str, object] = dict(zip(worst.family.all_labels, worst.labels, strict=True))
+    if "reason" in context:
+        context["reason"] = str(context["reason"]).replace("_", " ")
     for word, family in found.symptom.shows.items():
         beside = _beside(worst, family, published)
         if beside:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -18,6 +18,7 @@ from exporter.flink.scrape import Scrape, Scraper
 from exporter.history import Past
 from exporter.model import Cluster, ClusterState, Job, Part
 from exporter.signals.base import Signal
+from exporter.symptoms.base import Above, Measure, Symptom
 from exporter.watch import Report, Watch
 from tests.signals.build import cluster, down, job, named
 
@@ -79,6 +80,7 @@ def watch(
     flink: Flink,
     tell: Callable[[Report], Awaitable[None]],
     *signals: Signal,
+    symptoms: Sequence[Symptom] = (),
     interval: float = 0.01,
     patience: float = 5.0,
     clock: Callable[[], float] = lambda: 1000.0,
@@ -87,7 +89,7 @@ def watch(
         "prod",
         cast("Scraper", flink),
         signals or (signal(),),
-        (),
+        symptoms,
         interval=interval,
         patience=patience,
         tell=tell,
@@ -119,6 +121,29 @@ async def test_a_cycle_reads_derives_and_tells() -> None:
     assert report.cluster is WHOLE
     assert named(report.derived.rows) == {"job_seen": 1}
     assert report.seconds >= 0
+
+
+async def test_what_is_derived_is_judged_and_the_verdict_comes_first() -> None:
+    """The most series that may be published are the first: what is cut off must not be the verdict."""
+    ill = Symptom(
+        name="seen",
+        entity="job",
+        measure=Measure(SEEN),
+        warning=Above(0),
+        summary="It is seen",
+        clause="it is seen",
+        action="Look away.",
+        deduction=0.1,
+    )
+    report = await watch(Flink(), Ear(), symptoms=[ill]).cycle()
+    assert list(named(report.rows))[:2] == ["job_symptom{seen,warning}", "job_score_ratio"]
+    assert list(named(report.rows))[-1] == "job_seen"
+
+
+async def test_a_judgement_that_raises_costs_nothing_but_itself() -> None:
+    report = await watch(Flink(), Ear(), symptoms=[cast("Symptom", None)]).cycle()
+    assert named(report.rows) == {"job_seen": 1}
+    assert list(report.failures) == ["symptoms"]
 
 
 async def test_the_clock_of_a_cycle_is_the_exporters() -> None:

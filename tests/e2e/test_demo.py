@@ -105,7 +105,7 @@ def test_causes_are_told(demo: Demo) -> None:
     assert re.fullmatch(r"Subtask [01] of GroupAggregate\[\d+\] takes 9\d% of the records\.", skewed)
     (why,) = stories["invoices-restarting"]
     assert why == "The job restarts over and over because it meets data that it cannot read or convert."
-    assert any("the bottleneck (external_wait)" in story for story in stories["enrich-backpressured"])
+    assert any("the bottleneck (external wait)" in story for story in stories["enrich-backpressured"])
     assert any("mobile_clicks" in story and "stands still" in story for story in stories["clicks-stalled-watermark"])
 
 
