@@ -42,6 +42,7 @@ LAST = "flink_health_job_failure_last_timestamp_seconds"
 AVAILABILITY = "flink_health_job_availability_ratio"
 METRICS_AGE = "flink_health_cluster_rest_metrics_age_seconds"
 UP = "flink_health_cluster_up"
+SYMPTOM = "flink_health_job_symptom"
 CHECKPOINT_FAILURES = "flink_health_job_checkpoint_failures_total"
 
 FAILURE_RATE = {
@@ -205,7 +206,9 @@ def test_a_fixed_delay_counts_down_and_then_the_job_is_gone(scene: Scene) -> Non
         scene.wait_until_running(job)
         job.wish("throw")
     scene.shows(STATE, 1, job_id=job.id, state="FAILED")
-    assert scene.exporter.page().names_of(job_id=job.id) == {STATE}
+    page = scene.exporter.page()
+    assert page.names_of(job_id=job.id) == {STATE, SYMPTOM}
+    assert page.all(SYMPTOM, job_id=job.id) == page.all(SYMPTOM, job_id=job.id, symptom="job_failed")
 
 
 def test_a_failure_rate_refills_with_time(scene: Scene) -> None:
