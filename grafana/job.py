@@ -272,7 +272,7 @@ def _throughput() -> list[Panel]:
                 title="Records out for each record in",
                 families=(throughput.SELECTIVITY,),
                 unit="none",
-                empty=f"{_NEW}, has one task, or hardly a record flows",
+                empty=f"{_NEW}, has no task between the first and the last, or hardly a record flows",
             ),
             {_TASK: SCOPE.worst(throughput.SELECTIVITY, "task_name")},
         ),

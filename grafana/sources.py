@@ -54,7 +54,7 @@ def _table() -> Panel:
             title="Sources",
             families=(source_lag.RECORDS, source_lag.CATCH_UP),
             note="How far each source is behind, and whether it catches up. What it does not tell stays empty.",
-            empty="no job with a source runs",
+            empty="no job runs, or no source tells anything of its lag",
         ),
         [
             # Every source of which anything is known. Grafana would call the value of the only query that has one by

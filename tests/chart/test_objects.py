@@ -17,7 +17,7 @@ from aiohttp import web
 
 from exporter import __version__, cli
 from tests.chart import rendered
-from tests.chart.generate import CHART, ROOT
+from tests.chart.generate import CHART, ROOT, RULES
 from tests.chart.rendered import SETS, Object, container, every, hook, of, of_yaml, one, pod
 
 ONE = "config: {clusters: [{url: 'http://jobmanager:8081'}]}\n"
@@ -231,24 +231,37 @@ def rules(objects: list[Object]) -> list[Object]:
 
 def test_the_rules_are_those_of_the_repository_to_the_letter() -> None:
     objects = of_yaml(ONE, "--set", "prometheusRule.enabled=true")
-    assert one(objects, "PrometheusRule")["spec"] == yaml.safe_load((ROOT / "config/rules/alerts.yml").read_text())
-    assert any("{{ $" in rule["annotations"]["summary"] for rule in rules(objects))
+    files = [yaml.safe_load((ROOT / f"config/rules/{name}.yml").read_text()) for name in RULES]
+    assert one(objects, "PrometheusRule")["spec"] == {"groups": [group for file in files for group in file["groups"]]}
+    assert any("{{ $" in rule["annotations"]["summary"] for rule in rules(objects) if "alert" in rule)
+
+
+@pytest.mark.parametrize("name", RULES[1:])
+def test_the_other_files_can_be_left_out(name: str) -> None:
+    groups = yaml.safe_load((ROOT / f"config/rules/{name}.yml").read_text())["groups"]
+    options = ("--set", "prometheusRule.enabled=true", "--set", f"prometheusRule.{name}=false")
+    left = {group["name"] for group in one(of_yaml(ONE, *options), "PrometheusRule")["spec"]["groups"]}
+    assert left
+    assert not left & {group["name"] for group in groups}
 
 
 def test_alerts_are_left_out_by_name_and_labelled() -> None:
     whole = rules(of_yaml(ONE, "--set", "prometheusRule.enabled=true"))
     some = rules(of("monitoring"))
-    assert {rule["alert"] for rule in whole} - {rule["alert"] for rule in some} == {"FlinkSkew"}
-    assert {rule["labels"]["team"] for rule in some} == {"streaming"}
+    assert {rule.get("alert") for rule in whole} - {rule.get("alert") for rule in some} == {"FlinkSkew"}
+    assert {rule["labels"]["team"] for rule in some if "alert" in rule} == {"streaming"}
     # The symptom's own severity stays.
-    assert {rule["labels"]["severity"] for rule in some} == {"warning", "critical"}
+    assert {rule["labels"]["severity"] for rule in some if "alert" in rule} == {"warning", "critical"}
+    assert not any("labels" in rule for rule in some if "record" in rule)
 
 
 def test_rules_of_ones_own_stand_in_their_place(tmp_path: Path) -> None:
     own = "groups:\n  - name: mine\n    rules:\n      - {record: a, expr: b}\n      - {alert: C, expr: '{{d}}'}\n"
     (tmp_path / "own.yml").write_text(own)
-    options = ("--set", "prometheusRule.enabled=true,prometheusRule.alertLabels.team=x")
-    objects = of_yaml(ONE, *options, "--set-file", f"prometheusRule.content={tmp_path / 'own.yml'}")
+    options = "prometheusRule.enabled=true,prometheusRule.alertLabels.team=x"
+    alone = "prometheusRule.exporter=false,prometheusRule.recording=false"
+    content = f"prometheusRule.content={tmp_path / 'own.yml'}"
+    objects = of_yaml(ONE, "--set", options, "--set", alone, "--set-file", content)
     assert rules(objects) == [{"record": "a", "expr": "b"}, {"alert": "C", "expr": "{{d}}", "labels": {"team": "x"}}]
 
 

@@ -75,3 +75,10 @@ def test_the_check_itself_finds(kind: str, change: dict[str, Any]) -> None:
     wrong = rendered.one(rendered.of("monitoring"), kind)
     wrong["spec"].update(change)
     assert len(conform(yaml.safe_dump(wrong), rendered.NEWEST)) == 1
+
+
+def test_every_value_is_explained() -> None:
+    table = (CHART / "README.md").read_text().partition("## Values")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 40
+    assert [row for row in rows if not row.split(" | ")[-1].strip(" |")] == []

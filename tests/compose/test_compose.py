@@ -102,8 +102,9 @@ def test_the_rules_lie_where_prometheus_looks(services: dict[str, Any]) -> None:
         ROOT / "config/prometheus.yml": "/etc/prometheus/prometheus.yml",
         ROOT / "config/rules": "/etc/prometheus/rules",
     }
-    (rules,) = yaml.safe_load((ROOT / "config/prometheus.yml").read_text())["rule_files"]
-    assert (ROOT / "config" / rules).is_file()
+    rules = yaml.safe_load((ROOT / "config/prometheus.yml").read_text())["rule_files"]
+    assert rules
+    assert all((ROOT / "config" / file).is_file() for file in rules)
 
 
 def test_grafana_finds_prometheus_and_the_dashboards(services: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from exporter.symptoms.base import Symptom
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.symptoms.verdict import FAMILIES as VERDICTS
 from tests.docs.runbook import FOLDER, ROOT, SHARED, blocks, pages
+from tests.rules.files import FILES, OWN_PAGES, Alert, alerts
 
 SECTIONS = [
     "## What it means",
@@ -27,14 +28,19 @@ SECTIONS = [
     "## Silence",
 ]
 LONGEST_LINE = 120
-DOCUMENTS = [*pages(), ROOT / "docs/flink-config.md"]
+DOCUMENTS = [*pages(), ROOT / "docs/flink-config.md", ROOT / "docs/rules.md"]
 
 METRICS = {family.name for family in chain(VERDICTS, *(signal.families for signal in SIGNALS))}
-ALERTS = {symptom.alert for symptom in SYMPTOMS}
+# Those with a page that is no symptom's, by name: a rule for each severity.
+OTHERS: dict[str, list[Alert]] = {}
+for _alert in (alert for file in OWN_PAGES for alert in alerts(file)):
+    OTHERS.setdefault(_alert.name, []).append(_alert)
+ALERTS = {symptom.alert for symptom in SYMPTOMS} | {alert.name for file in FILES for alert in alerts(file)}
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-# What a command greps for, `flink_health_job_\(uptime\|state\)`, is the start of several names.
-_METRIC = re.compile(r"\bflink_health_[a-z0-9_]+[a-z0-9](?![a-z0-9_\\])")
+# What a command greps for, `flink_health_job_\(uptime\|state\)`, is the start of several names. After a colon it is a
+# part of what a rule records.
+_METRIC = re.compile(r"(?<![\w:])flink_health_[a-z0-9_]+[a-z0-9](?![a-z0-9_\\])")
 _CHOICES = re.compile(r"\b(flink_health_[a-z_]*)\\\(([a-z_\\|]+)\\\)")
 _ALERT = re.compile(r"\bFlink[A-Z][A-Za-z]+\b")
 
@@ -73,7 +79,27 @@ def _stretched(text: str) -> str:
 
 
 def test_page_has_its_symptom() -> None:
-    assert {page.stem for page in pages()} - set(SHARED) == {symptom.runbook for symptom in SYMPTOMS}
+    others = {alert.page for rules in OTHERS.values() for alert in rules}
+    assert {page.stem for page in pages()} - set(SHARED) == {symptom.runbook for symptom in SYMPTOMS} | others
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_alert_has_its_page(name: str) -> None:
+    (page,) = {alert.page for alert in OTHERS[name]}
+    text = (FOLDER / f"{page}.md").read_text()
+    assert text.startswith(f"# {name}\n")
+    assert re.findall(r"^##+ .*$", _prose(text), flags=re.MULTILINE) == SECTIONS
+    severities = sorted((alert.severity for alert in OTHERS[name]), reverse=True)
+    assert f"; {' and '.join(severities)}. From which value on" in text.replace("\n", " ")
+    assert re.search(rf"alertname={name}\b", text)
+    assert "flink-health-exporter diagnose" in text
+
+
+def test_index_lists_the_other_alerts() -> None:
+    index = (FOLDER / "README.md").read_text()
+    rows = re.findall(r"^\| \[(Flink\w+)\]\(([\w-]+)\.md\) \| ([\w, ]+) \| .+ \|$", index, re.MULTILINE)
+    expected = [(name, rules[0].page, ", ".join(rule.severity for rule in rules)) for name, rules in OTHERS.items()]
+    assert rows == expected
 
 
 def test_index_lists_each_symptom_with_its_severities() -> None:
