@@ -115,7 +115,7 @@ def _duration() -> list[Panel]:
             About(
                 title="Slowest phase",
                 families=(checkpoint.SLOWEST_PHASE,),
-                empty="no job's checkpoints take long against what is normal",
+                empty="no job's checkpoints take long against what is normal, or the slow one has yet to complete",
             ),
             [SCOPE.worst(checkpoint.SLOWEST_PHASE, *_BY, "task_name", "phase")],
             [

@@ -353,7 +353,7 @@ def _checkpoints() -> list[Panel]:
             About(
                 title="Slowest phase",
                 families=(checkpoint.SLOWEST_PHASE,),
-                empty="checkpoints do not take long against what is normal",
+                empty="checkpoints do not take long against what is normal, or the slow one has yet to complete",
             ),
             [SCOPE.worst(checkpoint.SLOWEST_PHASE, "task_name", "phase")],
             [

@@ -35,6 +35,9 @@ _MEBIBYTE = 2.0**20
 # Restarts in 10 minutes. Flink's default backoff lets a job that fails a minute after its start come to 5.
 _LOOP = 4
 
+# Whatever restarted it, it has run for long enough since.
+_RUNS_AGAIN = Condition(Measure(lifecycle.UPTIME), Above(5 * MINUTE))
+
 
 def _failed_by(scenario: str) -> Measure:
     return Measure(failures.RECENT, {"scenario": scenario})
@@ -140,6 +143,7 @@ JOB_LIFE = (
         measure=Measure(restarts.RECENT),
         warning=Above(_LOOP),
         critical=Above(_LOOP, lasting=5 * MINUTE),
+        unless=(_RUNS_AGAIN,),
         summary="The job restarts over and over; restarts in the last 10 minutes: {value:.0f}",
         clause="the job restarts over and over",
         action="Read the root exception: the same one each time is a bug or poisoned data, not bad luck.",
@@ -159,7 +163,8 @@ JOB_LIFE = (
         entity="job",
         measure=Measure(restarts.RECENT),
         warning=Above(2),
-        unless=(Condition(Measure(restarts.RECENT), Above(_LOOP)),),  # one thing has one name
+        # One thing has one name: a loop is called so, and does not become frequent restarts while its count falls.
+        unless=(Condition(Measure(restarts.RECENT), Above(_LOOP)), _RUNS_AGAIN),
         summary="Restarts of the job in the last 10 minutes: {value:.0f}",
         clause="the job restarts often",
         action="Read the root exceptions in the web UI; compare their times with lost TaskManagers and deployments.",

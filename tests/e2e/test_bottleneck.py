@@ -128,7 +128,7 @@ def marked(page: Published, mode: str, job: Job) -> list[tuple[str, str]]:
 def test_the_slow_stage_and_no_other_is_named(street: Street, name: str) -> None:
     case, job, stages = CASES[name], street.jobs[name], street.stages(name)
     expected = [] if case.culprit is None else [(stages[case.culprit], case.reason)]
-    street.scene.in_both(lambda page, mode: marked(page, mode, job) == expected, f"{expected}", 60)
+    street.scene.in_both(lambda page, mode: marked(page, mode, job) == expected, f"{expected}", 120)
     for _ in range(8):  # and it stays so
         page = street.scene.exporter.page()
         assert {mode: marked(page, mode, job) for mode in MODES} == dict.fromkeys(MODES, expected)

@@ -74,6 +74,12 @@ CASES = [
         "365m",
     ),
     Case(
+        "a job that is new: its start, and two blips in its first quarter of an hour",
+        "FlinkAvailabilityBurning",
+        {state("RUNNING"): "1x60", job(ALL_RUN): "0x2 1x3 0 1x3 0 1x3 0 1x60"},
+        "14m",
+    ),
+    Case(
         "it was stopped on purpose",
         "FlinkAvailabilityBurning",
         {

@@ -235,6 +235,18 @@ _LIFE = (
         {"job_restarts_recent": "0, 2m 1, 4m 2, 6m 3, 8m 4, 10m 5"},
         "10m warning, 15m critical",
     ),
+    case(
+        "a loop that ends: the job runs for 5 min again, long before its restarts have aged",
+        "restart_loop",
+        {"job_restarts_recent": "0, 1m 7", "job_uptime_seconds": "20, 8m -, 8m15s 10, 10m 120, 13m30s 315"},
+        "1m warning, 6m critical, 15m30s over",
+    ),
+    case(
+        "the restarts of a loop that has ended are not told of once more as frequent ones when their number falls",
+        "restarts_frequent",
+        {"job_restarts_recent": "9, 10m 4, 12m 3, 14m 0", "job_uptime_seconds": "20, 5m 301, 14m 841"},
+        SILENT,
+    ),
     case("just 4 restarts in 10 min", "restart_loop", {"job_restarts_recent": "0, 1m 4"}, SILENT),
     case(
         "5 restarts in 10 min, but the first has aged after 4 min 45 s: never critical",
