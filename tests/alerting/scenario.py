@@ -145,6 +145,7 @@ def play(folder: Path, *, thorough: bool, say: Callable[[str], None] = print) ->
         scene = Scene(folder, flink, gateway, running)
         stage = _Stage(scene, gateway, around, log, thorough, lambda text: say(f"{_since(start)} {text}"))
         stage.play()
+        stage.settle()
         # As if somebody had looked whenever something had just been told, and now.
         answers = answered(around, start, [*stage.ended.values(), time.time()])
         return Played(
@@ -240,6 +241,10 @@ class _Stage:
         for name, job in self.jobs.items():
             if name != RESTARTS.job:
                 self.scene.wait_until_running(job)
+
+    def settle(self) -> None:
+        """Waits for Prometheus to reach everything: one late scrape on a busy machine is no news."""
+        self._until(lambda: not self.around.down(), 60)
 
     def _is_told(self, fault: Fault) -> bool:
         return any(told.of == fault.job for told in self.log.active)
