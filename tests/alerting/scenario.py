@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,10 @@ class Log:
             if alert["status"]["inhibitedBy"]:
                 self.silenced.add(told)
         self.active = active
+
+    def has_all(self, wanted: Set[Told]) -> bool:
+        """Whether both have said all of it: they look at different moments, so that either may be the first."""
+        return wanted <= self.alerts.keys() and wanted <= self.symptoms.keys()
 
 
 def told_by(labels: Mapping[str, str]) -> Told:
@@ -215,7 +219,7 @@ class _Stage:
 
     def _end_those_found(self, waiting: list[Fault]) -> bool:
         for fault in list(waiting):
-            if fault.wanted(thorough=self.thorough) <= self.log.alerts.keys():
+            if self.log.has_all(fault.wanted(thorough=self.thorough)):
                 self._end(fault)
                 waiting.remove(fault)
         return not waiting
@@ -233,7 +237,7 @@ class _Stage:
         self.began[KILLED.what] = time.time()
         flink.kill_taskmanager(self.scene.host(self.jobs[CHECKPOINTS.job]))
         self.say("a TaskManager is killed")
-        self._until(lambda: KILLED.wanted(thorough=self.thorough) <= self.log.alerts.keys(), 90)
+        self._until(lambda: self.log.has_all(KILLED.wanted(thorough=self.thorough)), 90)
         flink.start_taskmanager()
         self.ended[KILLED.what] = time.time()
         self.around.scrape(flink.reporter_urls)
