@@ -11,12 +11,15 @@ from exporter.flink import strategies
 from exporter.flink.errors import FlinkError, NotFound
 from exporter.flink.replies import JobLine, VertexLine
 from exporter.flink.rest import Rest
-from exporter.model import TERMINAL, CheckpointSettings, Job, Part, RestartStrategy, TaskManager, Vertex
+from exporter.model import TERMINAL, Checkpoints, CheckpointSettings, Job, Part, RestartStrategy, TaskManager, Vertex
 
 T = TypeVar("T")
 
 # States of a job whose own configuration is not there yet: of each Flink says that the cluster's default holds.
 _NOT_THERE_YET = ("INITIALIZING", "CREATED")
+
+# The state of a job that has no JobMaster yet: asked for its checkpoints, Flink answers with status 500.
+_NO_JOBMASTER = "INITIALIZING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Jobs:
         needs_settings = self._parts & {Part.CHECKPOINT_SETTINGS, Part.RESTART_STRATEGY}
         settings = await self.or_nothing(self._settings(line)) if needs_settings else None
         checkpoints, failures, strategy, vertices = await asyncio.gather(
-            self._part(Part.CHECKPOINTS, self._rest.checkpoints(line.id)),
+            self._part(Part.CHECKPOINTS, self._checkpoints(line, detail.state)),
             self._part(Part.FAILURES, self._rest.failures(line.id)),
             self._part(Part.RESTART_STRATEGY, self._strategy(line, detail.state, settings, around)),
             asyncio.gather(*(self._vertex(line.id, vertex, detail.epoch, around) for vertex in detail.vertices)),
@@ -110,6 +113,9 @@ class Jobs:
         except FlinkError as error:
             self.errors.append(error)
             return None
+
+    async def _checkpoints(self, line: JobLine, state: str) -> Checkpoints | None:
+        return None if state == _NO_JOBMASTER else await self._rest.checkpoints(line.id)
 
     # Static parts
 

@@ -428,6 +428,17 @@ async def test_a_job_that_restarts_has_no_epoch_and_no_readings(
     assert fake_flink.asked(f"/jobs/{orders}/vertices/**") == []
 
 
+async def test_a_job_without_a_jobmaster_yet_is_not_asked_for_its_checkpoints(
+    fake_flink: FakeFlink, session: aiohttp.ClientSession
+) -> None:
+    orders = fake_flink.look.job(ORDERS)
+    fake_flink.edit(f"/jobs/{orders}", lambda reply: {**reply, "state": "INITIALIZING", "vertices": []})
+    fake_flink.fail(f"/jobs/{orders}/checkpoints", ERROR)
+    scrape = await scraper(session, fake_flink).scrape()
+    job = by_name(scrape.cluster)[ORDERS]
+    assert (job.state, job.checkpoints, scrape.errors) == ("INITIALIZING", None, ())
+
+
 async def test_a_job_that_waits_for_slots_and_has_partly_finished(
     fake_flink: FakeFlink, session: aiohttp.ClientSession
 ) -> None:
