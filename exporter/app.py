@@ -74,7 +74,7 @@ class Board:
         """Whether every cluster's first cycle has finished, however it went."""
         return self._reports.keys() >= self._urls.keys()
 
-    def expect(self, urls: Mapping[str, str], runbook: str = Settings().symptoms.runbook_url) -> None:
+    def expect(self, urls: Mapping[str, str], runbook: str) -> None:
         """These clusters, and no others, are shown from now on. runbook: the address of a page, with `{name}`."""
         for name in self._urls.keys() - urls.keys():
             self._reports.pop(name, None)
@@ -102,7 +102,7 @@ class Board:
         """A job in full; None where there is no such job, or not yet. Takes its time; any thread may ask."""
         # Another thread may take the cluster away meanwhile.
         report, url = self._reports.get(cluster), self._urls.get(cluster)
-        return None if report is None or url is None else health.job_health(self._judged(report, url), job_id)
+        return None if report is None or url is None else health.job_health(judged(report, url, self._runbook), job_id)
 
     def _health(self, name: str, url: str) -> ClusterHealth:
         report = self._reports.get(name)
@@ -110,19 +110,8 @@ class Board:
             return health.waiting(name, url)
         known = self._healths.get(name)
         if known is None or known[0] is not report:
-            known = self._healths[name] = report, health.cluster_health(self._judged(report, url))
+            known = self._healths[name] = report, health.cluster_health(judged(report, url, self._runbook))
         return known[1]
-
-    def _judged(self, report: Report, url: str) -> Judged:
-        return Judged(
-            cluster=report.cluster,
-            rows=report.rows,
-            findings=report.judgement.findings,
-            trends=report.judgement.trends,
-            url=url,
-            runbook=self._runbook,
-            error=str(report.scrape.errors[-1]) if report.scrape.errors else None,
-        )
 
 
 class App:

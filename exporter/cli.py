@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from exporter import __version__, app, diagnose, log, reference, rules
 from exporter.config import ConfigError, Override, Settings, load
 from exporter.demo.errors import DemoError
 from exporter.signals import SIGNALS
+from exporter.suggestion import suggestion
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.watch import Report
 
@@ -76,19 +76,14 @@ def _parse(given: list[str]) -> argparse.Namespace:
     if not given or (given[0].startswith("-") and given[0] not in ("--version", "--help", "-h")):
         given = ["serve", *given]
     if not given[0].startswith("-") and given[0] not in subparsers:
-        raise UsageError(f"unknown command {given[0]!r}; {_suggest(given[0], list(subparsers), 'commands are')}")
+        raise UsageError(f"unknown command {given[0]!r}; {suggestion(given[0], list(subparsers), 'commands')}")
     options, unknown = parser.parse_known_args(given)
     if unknown:
         known = [name for action in subparsers[given[0]]._actions for name in action.option_strings]
         flag = unknown[0].partition("=")[0]
         what = "flag" if flag.startswith("-") else "argument"
-        raise UsageError(f"unknown {what} {flag}; {_suggest(flag, known, f'flags of {given[0]} are')}")
+        raise UsageError(f"unknown {what} {flag}; {suggestion(flag, known, f'flags of {given[0]}')}")
     return options
-
-
-def _suggest(word: str, known: Sequence[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"{otherwise} {', '.join(known)}"
 
 
 def _version() -> str:

@@ -18,11 +18,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, SecretStr, ValidationInfo
 
-from exporter.config_wording import quoted, suggestion
+from exporter.config_wording import quoted
+from exporter.durations import format_duration, parse_duration
+from exporter.suggestion import suggestion
 
-_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _WHOLE = re.compile(r"[0-9][0-9_]{0,17}")
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
@@ -43,26 +42,6 @@ class Loading:
 
 
 # ---- durations
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration as Prometheus writes it: `500ms`, `15s`, `1m30s`, `1d`."""
-    if _NUMBER.fullmatch(text):
-        raise ValueError("expected a duration with its unit, such as 15s or 1m30s")
-    match = _DURATION.fullmatch(text)
-    if not text or not match:
-        raise ValueError("expected a duration such as 15s or 1m30s")
-    counts = zip(match.groups(), _UNITS.values(), strict=True)
-    return sum(int(count) * millis for count, millis in counts if count) / 1000
-
-
-def format_duration(seconds: float) -> str:
-    """The shortest spelling that `parse_duration` reads back, to the millisecond."""
-    rest, text = round(seconds * 1000), ""
-    for unit, millis in _UNITS.items():
-        count, rest = divmod(rest, millis)
-        text += f"{count}{unit}" if count else ""
-    return text or "0s"
 
 
 def _duration(at_least: float, at_most: float) -> Callable[[object], float]:
@@ -249,14 +228,14 @@ def _secret(secret: SecretStr) -> SecretStr:
 def _signal_name(name: str, info: ValidationInfo) -> str:
     if isinstance(info.context, Loading) and name not in info.context.signal_names:
         known = sorted(info.context.signal_names)
-        raise ValueError(f"unknown signal {quoted(name)}; {suggestion(name, known, 'signals are')}")
+        raise ValueError(f"unknown signal {quoted(name)}; {suggestion(name, known, 'signals')}")
     return name
 
 
 def _symptom_name(name: str, info: ValidationInfo) -> str:
     if isinstance(info.context, Loading) and name not in info.context.symptom_names:
         known = sorted(info.context.symptom_names)
-        raise ValueError(f"unknown symptom {quoted(name)}; {suggestion(name, known, 'symptoms are')}")
+        raise ValueError(f"unknown symptom {quoted(name)}; {suggestion(name, known, 'symptoms')}")
     return name
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection
 from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from exporter.config_document import Loc
+from exporter.suggestion import suggestion
 
 # What pydantic finds by itself; everything else is a ValueError of `config_values`.
 _EXPECTED = {
@@ -30,7 +29,7 @@ def described(detail: ErrorDetails, root: type[BaseModel]) -> tuple[Loc, str]:
     if loc[-1:] == ("[key]",):
         loc = loc[:-1]
     if kind == "extra_forbidden":
-        return loc, f"unknown key; {suggestion(str(loc[-1]), _keys(loc[:-1], root), 'keys here are')}"
+        return loc, f"unknown key; {suggestion(str(loc[-1]), _keys(loc[:-1], root), 'keys here')}"
     if kind == "value_error":
         text = str(detail["ctx"]["error"])
     elif kind == "literal_error":
@@ -43,12 +42,6 @@ def described(detail: ErrorDetails, root: type[BaseModel]) -> tuple[Loc, str]:
     if kind in _EXPECTED or not isinstance(value, str) or _SECRET.intersection(loc):
         return loc, f"{text}, got {kind_of(value)}"
     return loc, f"{text}, got {value if _UNQUOTED.fullmatch(value) else quoted(value)}"
-
-
-def suggestion(word: str, known: Collection[str], otherwise: str) -> str:
-    """`did you mean …?` where one of the known words is close, otherwise all of them."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"{otherwise}: {', '.join(known)}"
 
 
 def kind_of(value: object) -> str:

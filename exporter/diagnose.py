@@ -7,7 +7,6 @@ enough, unless it is just that which would make it critical.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
 import os
 import sys
@@ -24,6 +23,7 @@ from exporter import app, report
 from exporter.config import ClusterSettings, Settings
 from exporter.publish import api
 from exporter.report import Diagnosis
+from exporter.suggestion import suggestion
 from exporter.symptoms import health
 from exporter.symptoms.base import Severity, Symptom
 from exporter.symptoms.health import JobHealth
@@ -39,7 +39,6 @@ _PAUSE = 11.0
 # Between two looks after these.
 _EVERY = 5.0
 
-_MOST_NAMES = 10
 
 _NOTE = "Of the moment, may be blips; growth and stalls take longer: see --watch."
 _NOTE_OF_WATCH = "Judged at the moment of each look, so what is told may be a blip."
@@ -196,9 +195,8 @@ class Running:
         every, wanted = self._settings.clusters, self._options.cluster
         found = [cluster for cluster in every if wanted in (None, cluster.name)]
         if not found:
-            raise CannotLook(
-                f"no cluster {wanted!r}; {_suggest(str(wanted), [each.name for each in every], 'clusters')}"
-            )
+            names = [cluster.name for cluster in every]
+            raise CannotLook(f"no cluster {wanted!r}; {suggestion(str(wanted), names, 'clusters')}")
         return found
 
     async def run(self) -> None:
@@ -256,9 +254,9 @@ class Running:
         wanted = self._options.job
         if wanted is None or any(each.jobs or not each.up for each in found):
             return
-        names = sorted({job.name for each in found for job in each.cluster.jobs})
+        names = sorted({clean(job.name) for each in found for job in each.cluster.jobs})
         where = f"cluster {found[0].cluster.name}" if len(found) == 1 else f"{len(found)} clusters"
-        raise CannotLook(f"no job {wanted!r} in {where}; {_suggest(wanted, names, 'jobs')}")
+        raise CannotLook(f"no job {wanted!r} in {where}; {suggestion(wanted, names, 'jobs')}")
 
     # What is told
 
@@ -280,13 +278,3 @@ class Running:
     def _lines(self, found: Sequence[Diagnosis], note: str) -> list[str]:
         paint = Paint(self._options.colour and coloured(self._out))
         return report.lines(found, columns(), paint, note)
-
-
-def _suggest(word: str, known: Sequence[str], what: str) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"did you mean {clean(close[0])}?"
-    if not known:
-        return f"there are no {what}"
-    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
-    return f"{what} are {', '.join(map(clean, known[:_MOST_NAMES]))}{more}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from exporter.durations import format_duration
 from exporter.families import Family
 from exporter.symptoms import verdict
 from exporter.symptoms.base import Bound, Condition, Measure, Severity, Symptom
 from exporter.symptoms.judge import Finding
-from exporter.symptoms.promql import duration, number, selector
+from exporter.symptoms.promql import number, selector
 
 _MEBIBYTE = 2**20
 
@@ -97,7 +98,7 @@ def _table(symptoms: Iterable[Symptom]) -> Iterator[str]:
             symptom.entity,
             _level(symptom, symptom.warning),
             _level(symptom, symptom.critical),
-            duration(symptom.calm) if symptom.calm else "none",
+            format_duration(symptom.calm) if symptom.calm else "none",
             _deduction(symptom),
             f"[page](runbook/{symptom.runbook}.md)",
         ]
@@ -108,7 +109,7 @@ def _table(symptoms: Iterable[Symptom]) -> Iterator[str]:
 def _level(symptom: Symptom, bound: Bound | None) -> str:
     if bound is None:
         return "–"
-    lasting = f" for {duration(bound.lasting)}" if bound.lasting else ""
+    lasting = f" for {format_duration(bound.lasting)}" if bound.lasting else ""
     return f"{_passed(symptom.measure.family, bound)}{lasting}"
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from grafana_foundation_sdk.models.dashboard import Threshold
 
+from exporter.durations import format_duration
 from exporter.families import Family
 from exporter.symptoms.base import Above, Bound, Severity, Symptom
 from exporter.symptoms.declarations import SYMPTOMS
-from exporter.symptoms.promql import duration
 from grafana.queries import QueryError
 
 RUNBOOKS = "https://github.com/flink-health-exporter/flink-health-exporter/blob/main/docs/runbook/{name}.md"
@@ -73,7 +73,7 @@ def said(symptom: Symptom) -> str:
     """What a symptom's levels are, with its runbook page."""
     levels = [
         f"{severity} {'above' if isinstance(bound, Above) else 'below'} {bound.threshold:g}"
-        + (f" for {duration(bound.lasting)}" if bound.lasting else "")
+        + (f" for {format_duration(bound.lasting)}" if bound.lasting else "")
         for severity, bound in symptom.levels.items()
     ]
     return f"[{symptom.name}]({page(symptom)}): {', '.join(levels)}."

@@ -30,6 +30,8 @@ CORE = {"exporter.families", "exporter.model", "exporter.history"}
 # that is in none is a mistake.
 ROOMS: dict[str, set[str]] = {
     "exporter.families": set(),
+    "exporter.durations": set(),
+    "exporter.suggestion": set(),
     "exporter.model": set(),
     "exporter.history": set(),
     "exporter.derive": {*CORE, "exporter.signals"},
@@ -37,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "exporter.discovery": {"exporter.model"},
     "exporter.publish": {"exporter.families", "exporter.symptoms"},
     "exporter.telemetry": {"exporter.publish"},
-    "exporter.symptoms": {*CORE, "exporter.signals"},
+    "exporter.symptoms": {*CORE, "exporter.signals", "exporter.durations"},
     "exporter.watch": {*CORE, "exporter.signals", "exporter.derive", "exporter.flink", "exporter.symptoms"},
     "exporter.config": {
         *("exporter.config_document", "exporter.config_section", "exporter.config_symptoms"),
@@ -46,8 +48,8 @@ ROOMS: dict[str, set[str]] = {
     "exporter.config_document": set(),
     "exporter.config_section": set(),
     "exporter.config_symptoms": {"exporter.config_document", "exporter.config_section", "exporter.config_values"},
-    "exporter.config_wording": {"exporter.config_document"},
-    "exporter.config_values": {"exporter.config_wording"},
+    "exporter.config_wording": {"exporter.config_document", "exporter.suggestion"},
+    "exporter.config_values": {"exporter.config_wording", "exporter.durations", "exporter.suggestion"},
     "exporter.config_reference": {"exporter.config", "exporter.config_wording"},
     "exporter.log": set(),
     "exporter.rules": {"exporter.symptoms"},
@@ -55,14 +57,14 @@ ROOMS: dict[str, set[str]] = {
         *(CORE | {"exporter.signals", "exporter.symptoms", "exporter.config", "exporter.config_reference"}),
         *("exporter.reference_symptoms", "exporter.rules"),
     },
-    "exporter.reference_symptoms": {*CORE, "exporter.symptoms"},
+    "exporter.reference_symptoms": {*CORE, "exporter.symptoms", "exporter.durations"},
     "exporter.app": {
         *(CORE | {"exporter.signals", "exporter.watch", "exporter.flink", "exporter.discovery", "exporter.symptoms"}),
         *("exporter.config", "exporter.config_values", "exporter.publish", "exporter.telemetry"),
     },
     "exporter.diagnose": {
-        *("exporter.app", "exporter.config", "exporter.publish", "exporter.report", "exporter.symptoms"),
-        *("exporter.terminal", "exporter.watch"),
+        *("exporter.app", "exporter.config", "exporter.publish", "exporter.report", "exporter.suggestion"),
+        *("exporter.symptoms", "exporter.terminal", "exporter.watch"),
     },
     "exporter.report": {"exporter.symptoms", "exporter.terminal"},
     "exporter.terminal": set(),

@@ -157,7 +157,7 @@ def test_all_that_is_wrong_with_a_file_at_once(
             "2: intreval: unknown key; did you mean interval?",
             "5: clusters[0].timeout: expected a duration with its unit, such as 15s or 1m30s, got 10",
             "7: signals.disabled[0]: unknown signal 'skw'; did you mean skew?",
-            f"7: signals.disabled[1]: unknown signal 'gossip'; signals are: {SIGNAL_NAMES}",
+            f"7: signals.disabled[1]: unknown signal 'gossip'; signals are {SIGNAL_NAMES}",
             "10: symptoms.overrides.checkpoint_slo: unknown symptom 'checkpoint_slo'; did you mean checkpoint_slow?",
             "11: symptoms.overrides.job_failed: no level is left; to turn it off, list it in symptoms.disabled",
             "13: web.listen_address: expected host:port, [ipv6]:port or :port, got 'nonsense'",

@@ -88,12 +88,16 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something else that must, or must not, be so at the same moment. on: the labels that tell what is the same
-    thing; those of the symptom's entity unless said."""
+    """Something else that must, or must not, be so at the same moment.
+
+    on: the labels that tell what is the same thing; those of the symptom's entity unless said. stands_for: the symptom
+    whose milder threshold this is; who changes that changes this, and who does without that one does without this.
+    """
 
     measure: Measure
     bound: Bound
     on: tuple[str, ...] | None = None
+    stands_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,7 +164,7 @@ JOB_LIFE = (
         measure=Measure(restarts.RECENT),
         warning=Above(2),
         # One thing has one name: a loop is called so, and does not become frequent restarts while its count falls.
-        unless=(Condition(Measure(restarts.RECENT), Above(_LOOP)), _RUNS_AGAIN),
+        unless=(Condition(Measure(restarts.RECENT), Above(_LOOP), stands_for="restart_loop"), _RUNS_AGAIN),
         summary="Restarts of the job in the last 10 minutes: {value:.0f}",
         clause="the job restarts often",
         action="Read the root exceptions in the web UI; compare their times with lost TaskManagers and deployments.",

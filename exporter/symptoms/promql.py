@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from exporter.durations import format_duration
 from exporter.symptoms.base import Above, Bound, Condition, Measure, Severity, Symptom, SymptomError
 
 _VALUE = re.compile(r"\{value:?([^}]*)\}")
@@ -66,15 +67,6 @@ def number(value: float) -> str:
     return f"{value:.15g}"
 
 
-def duration(seconds: float) -> str:
-    """A duration as Prometheus spells it, to the millisecond."""
-    milliseconds = round(seconds * 1000)
-    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if milliseconds % size == 0 and (milliseconds or unit == "s"):
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds}ms"
-
-
 def annotation(text: str) -> str:
     """A summary as a template of Prometheus. Raises SymptomError on a format that has none."""
     return _VALUE.sub(lambda match: _template(match[1]), text)
@@ -102,9 +94,9 @@ def alerts(symptoms: Iterable[Symptom], runbook: str) -> Iterator[dict[str, obje
 def _alert(symptom: Symptom, severity: Severity, bound: Bound, runbook: str) -> dict[str, object]:
     rule: dict[str, object] = {"alert": symptom.alert, "expr": expression(symptom, bound)}
     if bound.lasting:
-        rule["for"] = duration(bound.lasting)
+        rule["for"] = format_duration(bound.lasting)
     if symptom.calm:
-        rule["keep_firing_for"] = duration(symptom.calm)
+        rule["keep_firing_for"] = format_duration(symptom.calm)
     rule["labels"] = {"severity": severity.value, "symptom": symptom.name}
     rule["annotations"] = {
         "summary": f"{_ABOUT[symptom.entity]}: {annotation(symptom.summary)}",

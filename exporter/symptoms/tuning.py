@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, Protocol
 
-from exporter.symptoms.base import Bound, Symptom, SymptomError
+from exporter.symptoms.base import Bound, Condition, Symptom, SymptomError
 
 
 class Level(Protocol):
@@ -59,8 +59,27 @@ class Tuning(Protocol):
 
 def tuned(symptoms: Iterable[Symptom], tuning: Tuning) -> tuple[Symptom, ...]:
     """The symptoms that are wanted, as they are wanted. Raises SymptomError where that cannot be."""
-    wanted = (symptom for symptom in symptoms if symptom.name not in tuning.disabled)
-    return tuple(_changed(symptom, tuning.overrides.get(symptom.name)).hurried(tuning.patience) for symptom in wanted)
+    wanted = {
+        symptom.name: _changed(symptom, tuning.overrides.get(symptom.name)).hurried(tuning.patience)
+        for symptom in symptoms
+        if symptom.name not in tuning.disabled
+    }
+    return tuple(
+        replace(symptom, only=_conditions(symptom.only, wanted), unless=_conditions(symptom.unless, wanted))
+        for symptom in wanted.values()
+    )
+
+
+def _conditions(declared: Iterable[Condition], wanted: Mapping[str, Symptom]) -> tuple[Condition, ...]:
+    """Those that still hold, with the thresholds of the symptoms that they stand for."""
+    kept = []
+    for condition in declared:
+        if condition.stands_for is None:
+            kept.append(condition)
+        elif condition.stands_for in wanted:
+            milder, *_ = wanted[condition.stands_for].levels.values()
+            kept.append(replace(condition, bound=replace(condition.bound, threshold=milder.threshold)))
+    return tuple(kept)
 
 
 def _changed(symptom: Symptom, change: Change | None) -> Symptom:

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from exporter.symptoms.promql import duration
+from exporter.durations import format_duration
 from tests.e2e.running import Exporter, eventually, free_port
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -116,7 +116,7 @@ def hurried(rules: str, patience: float) -> str:
         for rule in group["rules"]:
             for wait in ("for", "keep_firing_for"):
                 if wait in rule:
-                    rule[wait] = duration(seconds(rule[wait]) * patience)
+                    rule[wait] = format_duration(seconds(rule[wait]) * patience)
             if "alert" in rule:
                 rule.setdefault("labels", {})["origin"] = "native"
     return yaml.safe_dump(content, sort_keys=False)

@@ -16,12 +16,13 @@ from tests.signals.build import cluster, down, job, taskmanager
 
 PLAIN = Variant(Format.TEXT, gzip=False)
 WHOLE = cluster(job(id="a"), job(id="b"), job(id="c", state="FAILED"), taskmanager(), at=1000.0)
+RUNBOOK = "https://example.org/{name}"
 URLS = {"prod": "http://prod:8081", "test": "http://test:8081"}
 
 
 def board() -> Board:
     shown = Board(Telemetry(), SIGNALS)
-    shown.expect(URLS)
+    shown.expect(URLS, RUNBOOK)
     return shown
 
 
@@ -76,7 +77,7 @@ def test_a_new_address_is_told_at_once() -> None:
     shown = board()
     shown.put("prod", report(), Section())
     assert told(shown)["prod"].url == URLS["prod"]
-    shown.expect({"prod": "http://elsewhere:8081"})
+    shown.expect({"prod": "http://elsewhere:8081"}, RUNBOOK)
     assert told(shown)["prod"].url == "http://elsewhere:8081"
 
 
@@ -101,9 +102,9 @@ def test_who_comes_back_is_waited_for_anew() -> None:
     shown = board()
     for name in URLS:
         shown.put(name, report(), Section())
-    shown.expect({"prod": URLS["prod"]})
+    shown.expect({"prod": URLS["prod"]}, RUNBOOK)
     assert is_ready(shown)
-    shown.expect(URLS)
+    shown.expect(URLS, RUNBOOK)
     assert not is_ready(shown)
     assert {name: cluster.state for name, cluster in told(shown).items()} == {"prod": "up", "test": "waiting"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exporter.config_symptoms import Symptoms
-from exporter.signals import checkpoint
-from exporter.symptoms.base import Above, Below, Bound, Measure, Severity, Symptom, SymptomError
+from exporter.signals import checkpoint, restarts
+from exporter.symptoms.base import Above, Below, Bound, Condition, Measure, Severity, Symptom, SymptomError
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.symptoms.tuning import tuned
 
@@ -93,6 +93,26 @@ def test_patience_multiplies_all_that_must_last() -> None:
     assert wanted(patience=0.5)["slow"].calm == 60
     hurried = wanted(patience=0.5, overrides={"slow": {"critical": {"lasting": "1m"}}})["slow"]
     assert hurried.critical == Above(5, 30)
+
+
+def frequent(**said: object) -> tuple[Condition, ...]:
+    """The conditions under which restarts are not called frequent."""
+    (found,) = [each for each in tuned(SYMPTOMS, Symptoms.model_validate(said)) if each.name == "restarts_frequent"]
+    return tuple(condition for condition in found.unless if condition.measure.family is restarts.RECENT)
+
+
+def test_where_a_loop_begins_elsewhere_frequent_restarts_end_there() -> None:
+    (condition,) = frequent(overrides={"restart_loop": {"warning": {"threshold": 7}}})
+    assert condition.bound == Above(7)
+
+
+def test_a_loop_without_a_warning_begins_where_it_is_critical() -> None:
+    (condition,) = frequent(overrides={"restart_loop": {"warning": "off", "critical": {"threshold": 9}}})
+    assert condition.bound == Above(9)
+
+
+def test_where_nobody_wants_to_know_of_loops_they_are_frequent_restarts() -> None:
+    assert frequent(disabled=["restart_loop"]) == ()
 
 
 @pytest.mark.parametrize(
