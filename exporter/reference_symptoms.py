@@ -134,16 +134,19 @@ def _section(symptom: Symptom) -> str:
         *(f"- only while {_condition(condition, symptom)}" for condition in symptom.only),
         *(f"- not while {_condition(condition, symptom)}" for condition in symptom.unless),
     ]
-    if symptom.normal:
-        lines.append(f"- what is normal: {_metric(symptom.normal)}")
     if symptom.explained_by:
         lines.append(f"- may be caused by: {', '.join(map(_link, symptom.explained_by))}")
     if symptom.local:
         lines.append("- may cause only what is wrong with the same task")
     if symptom.shows:
-        lines.append(f"- look also at: {', '.join(map(_metric, symptom.shows.values()))}")
+        lines.append(f"- look also at: {', '.join(_shown(family, symptom) for family in symptom.shows.values())}")
     lines += [f"- alert: `{symptom.alert}`, [runbook](runbook/{symptom.runbook}.md)", f"- to do: {symptom.action}", ""]
     return "\n".join(lines)
+
+
+def _shown(family: Family, symptom: Symptom) -> str:
+    normal = symptom.normal.get(family)
+    return _metric(family) + (f" (normal: {_metric(normal)})" if normal else "")
 
 
 def _sentence(summary: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from exporter.symptoms.base import Severity
+from exporter.columns import cut, width
+from exporter.publish.spelling import measured
+from exporter.symptoms.base import Severity, runbook_page
 from exporter.symptoms.health import ClusterHealth, Evidence, JobHealth, JobLine, ToldFinding
 from exporter.symptoms.wording import duration, short
-from exporter.terminal import Paint, clean, cut, width, wrap
+from exporter.terminal import Paint, clean, wrap
 
 # Names that need no attention get no more lines than these.
 _MOST_LINES = 3
@@ -20,7 +22,6 @@ _OF_THE_MOMENT = 30.0
 _PREFIX = "flink_health_"
 
 _STYLES = {Severity.CRITICAL: ("red", "bold"), Severity.WARNING: ("yellow", "bold")}
-_ENDED = ("FINISHED", "CANCELED", "FAILED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +73,15 @@ def _findings(found: Diagnosis) -> Iterator[ToldFinding]:
 
 def _runbook(findings: Iterable[ToldFinding]) -> str:
     """Where the pages are, said once: an address is wider than most terminals."""
-    pages = {finding.runbook: _page(finding) for finding in findings}
+    pages = {finding.runbook: runbook_page(finding.symptom) for finding in findings}
     addresses = {url if len(pages) == 1 else url.replace(page, "NAME") for url, page in pages.items()}
     return f"Runbook: {' '.join(clean(address) for address in sorted(addresses))}" if addresses else ""
-
-
-def _page(finding: ToldFinding) -> str:
-    return finding.symptom.replace("_", "-")
 
 
 def _group(job: JobLine) -> str:
     if job.severity is not None:
         return "ill"
-    if job.state in _ENDED:
+    if job.ended:
         return "ended"
     return "unknown" if job.score is None else "healthy"
 
@@ -192,7 +189,7 @@ def _finding(
     inner = " " * width(head)
     evidence = _evidence(finding)
     yield from (paint(line, "dim") for line in wrap(evidence, columns, inner) if evidence)
-    page = f"[{_page(finding)}]"
+    page = f"[{runbook_page(finding.symptom)}]"
     *lines, last = wrap(f"{finding.action} {page}", columns, f"{inner}→ ")
     yield from lines
     yield last.removesuffix(page) + paint.link(page, finding.runbook) if last.endswith(page) else last
@@ -226,11 +223,11 @@ def _name(evidence: Evidence) -> str:
 
 
 def _value(evidence: Evidence) -> str:
-    number = _number(evidence.metric)
-    text = number(evidence.value)
+    text = measured(evidence.value, evidence.metric)
     if evidence.threshold is not None:
-        text += f" {'>' if evidence.value > evidence.threshold else '<'} {number(evidence.threshold)}"
-    return text if evidence.normal is None else f"{text}, normal {number(evidence.normal)}"
+        sign = ">" if evidence.value > evidence.threshold else "<"
+        text += f" {sign} {measured(evidence.threshold, evidence.metric)}"
+    return text if evidence.normal is None else f"{text}, normal {measured(evidence.normal, evidence.metric)}"
 
 
 def _about(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -240,30 +237,3 @@ def _about(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
             yield clean(short(value))
         elif name not in ("task_id", "tm_id", "host"):
             yield clean(value)
-
-
-def _number(metric: str) -> Callable[[float], str]:
-    """How a metric's values are written, by the unit that its name ends in."""
-    formats: dict[str, Callable[[float], str]] = {
-        "_ratio": lambda value: f"{value:.2f}",
-        "_bytes_per_second": lambda value: f"{_size(value)}/s",
-        "_per_second": lambda value: f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s",
-        "_seconds": _seconds,
-        "_bytes": _size,
-    }
-    found = (write for unit, write in formats.items() if metric.endswith(unit))
-    return next(found, lambda value: f"{value:.10g}")
-
-
-def _seconds(value: float) -> str:
-    """Finer than `duration`, which would say that 2 min are more than 2 min."""
-    if value >= 600:
-        return duration(value)
-    return f"{value:.0f} s" if value >= 10 else f"{value:.2g} s"
-
-
-def _size(value: float) -> str:
-    for unit, size in (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10)):
-        if abs(value) >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f} B"

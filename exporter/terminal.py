@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TextIO
+
+from exporter.columns import cut, fitting, width
 
 # Where nobody says how wide it is: a pipe, a log.
 _USUAL = (80, 24)
@@ -21,34 +22,6 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 def clean(text: str) -> str:
     """Text of somebody else's: a name may hold a line break, or what moves the cursor."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def width(text: str) -> int:
-    """How many columns a clean text takes."""
-    return sum(_columns(c) for c in text)
-
-
-def _columns(c: str) -> int:
-    if unicodedata.category(c) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(c) in "WF" else 1
-
-
-def cut(text: str, most: int) -> str:
-    """The text, its end left out where it is too wide."""
-    if width(text) <= most:
-        return text
-    return f"{text[: _fitting(text, most - 1)]}…" if most > 0 else ""
-
-
-def _fitting(text: str, most: int) -> int:
-    """How many characters of a text fit."""
-    taken = 0
-    for place, c in enumerate(text):
-        taken += _columns(c)
-        if taken > most:
-            return place
-    return len(text)
 
 
 def wrap(text: str, most: int, first: str = "", then: str | None = None) -> list[str]:
@@ -66,9 +39,9 @@ def wrap(text: str, most: int, first: str = "", then: str | None = None) -> list
             if width(line) + len(gap) + width(rest) <= most:
                 line, rest, free = line + gap + rest, "", False
             elif free:
-                fitting = max(1, _fitting(rest, most - width(line)))  # it must come to an end
-                lines.append(line + rest[:fitting])
-                line, rest = begins, rest[fitting:]
+                room = max(1, fitting(rest, most - width(line)))  # it must come to an end
+                lines.append(line + rest[:room])
+                line, rest = begins, rest[room:]
             else:
                 lines.append(line)
                 line, free = begins, True

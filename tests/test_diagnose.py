@@ -21,6 +21,7 @@ import pytest
 
 from exporter import diagnose
 from exporter.cli import main
+from exporter.columns import cut, width
 from exporter.config import ClusterSettings, Settings
 from exporter.diagnose import CannotLook, Options, Running, exit_code, of_the_moment, troubles
 from exporter.publish import api
@@ -29,7 +30,7 @@ from exporter.signals import skew
 from exporter.symptoms.base import Severity
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.symptoms.health import ClusterHealth, Evidence, JobHealth, JobLine, ToldFinding
-from exporter.terminal import Paint, Screen, Waiting, clean, coloured, cut, forgiving, width, wrap
+from exporter.terminal import Paint, Screen, Waiting, clean, coloured, forgiving, wrap
 from exporter.watch import Watch
 from tests.flink.fake import HTML, FakeFlink, content, hang, status
 
@@ -144,8 +145,8 @@ SLOW = finding(
     "checkpoint_slow",
     summary="Checkpoints take 3.0 times as long as is normal for this job",
     evidence=(
-        Evidence(metric="flink_health_job_checkpoint_duration_ratio", labels={}, value=3.0, normal=0.25, threshold=2.0),
-        Evidence(metric="flink_health_job_checkpoint_duration_seconds", labels={}, value=0.75),
+        Evidence(metric="flink_health_job_checkpoint_duration_ratio", labels={}, value=3.0, threshold=2.0),
+        Evidence(metric="flink_health_job_checkpoint_duration_seconds", labels={}, value=0.75, normal=0.25),
     ),
     action="Which phase is slow?",
 )
@@ -170,7 +171,7 @@ prod  Flink 2.3.0, up, 2 TaskManagers, 3 of 16 slots free, http://prod:8081
   not all of it could be read: http://prod:8081/jobs/x: no answer within 10 s
 
   critical  Garbage collection takes 85% of the time (tm-1), for 3 min
-            flink_health_taskmanager_gc_time_ratio 0.85 > 0.80
+            flink_health_taskmanager_gc_time_ratio 0.85 > 0.8
             → More heap, fewer objects (object reuse, no boxing), or state off
               the heap. [gc-pressure]
 
@@ -183,14 +184,14 @@ prod  Flink 2.3.0, up, 2 TaskManagers, 3 of 16 slots free, http://prod:8081
       Checkpoints are slow because of garbage collection.
       critical  Garbage collection takes 85% of the time (tm-1), for 3 min
       warning   Checkpoints take 3.0 times as long as is normal for this job
-                flink_health_job_checkpoint_duration_ratio 3.00 > 2.00, normal
-                0.25, job_checkpoint_duration_seconds 0.75 s
+                flink_health_job_checkpoint_duration_ratio 3 > 2,
+                job_checkpoint_duration_seconds 0.75 s, normal 0.25 s
                 → Which phase is slow? [checkpoint-slow]
 
  90%  orders  RUNNING
       Subtask 1 of Count[3] takes 95% of the records.
       warning   Records are spread unevenly: one subtask gets 1.9 times the mean
-                flink_health_task_skew_ratio 1.90 > 1.80 (Count[3], records),
+                flink_health_task_skew_ratio 1.9 > 1.8 (Count[3], records),
                 task_skew_hottest_subtask 1
                 → Find the hot key; aggregate in two steps, or salt it. [skew]
 
@@ -232,11 +233,11 @@ def test_of_a_job_by_name_nothing_else_is_told_but_all_of_it() -> None:
         " 60%  payments  RUNNING",
         "      Checkpoints are slow because of garbage collection.",
         "      critical  Garbage collection takes 85% of the time (tm-1), for 3 min",
-        "                flink_health_taskmanager_gc_time_ratio 0.85 > 0.80",
+        "                flink_health_taskmanager_gc_time_ratio 0.85 > 0.8",
         "                → More heap, fewer objects (object reuse, no boxing), or state",
         "                  off the heap. [gc-pressure]",
         "      warning   Checkpoints take 3.0 times as long as is normal for this job",
-        "                flink_health_job_checkpoint_duration_ratio 3.00 > 2.00, normal",
+        "                flink_health_job_checkpoint_duration_ratio 3 > 2,",
     ]
     assert "No slot is free" not in "\n".join(told)
 
@@ -276,9 +277,9 @@ def test_a_name_cannot_write_elsewhere() -> None:
     [
         ("flink_health_job_checkpoint_age_seconds", 131.0, 120.0, "131 s > 120 s"),
         ("flink_health_job_checkpoint_age_seconds", 4000.0, 0.5, "67 min > 0.5 s"),
-        ("flink_health_job_checkpoint_state_size_bytes", 6 * 2.0**20, 5 * 2.0**20, "6.0 MiB > 5.0 MiB"),
-        ("flink_health_job_checkpoint_state_growth_bytes_per_second", 2048.0, 12.0, "2.0 KiB/s > 12 B/s"),
-        ("flink_health_task_records_in_per_second", 1234.5, 2.5, "1,234/s > 2.5/s"),
+        ("flink_health_job_checkpoint_state_size_bytes", 6 * 2.0**20, 5 * 2.0**20, "6 MiB > 5 MiB"),
+        ("flink_health_job_checkpoint_state_growth_bytes_per_second", 2048.0, 12.0, "2 KiB/s > 12 B/s"),
+        ("flink_health_task_records_in_per_second", 1234.5, 2.5, "1.23 k/s > 2.5/s"),
         ("flink_health_job_restarts_recent", 12.0, 8.0, "12 > 8"),
     ],
 )
@@ -294,7 +295,7 @@ def test_of_much_evidence_the_rest_is_counted() -> None:
     )
     told = lines([diagnosis(job(line("a", WARNING), finding(evidence=many)))], 200, PLAIN, NOTE)
     assert [text.strip() for text in told if "busy_max" in text] == [
-        "flink_health_task_busy_max_ratio 1.00 > 0.90 (t0), 1.00 > 0.90 (t1), and 3 more"
+        "flink_health_task_busy_max_ratio 1 > 0.9 (t0), 1 > 0.9 (t1), and 3 more"
     ]
 
 

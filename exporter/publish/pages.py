@@ -16,6 +16,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter import __version__
+from exporter.columns import cut
 from exporter.publish import pictures, spelling
 from exporter.symptoms import wording
 from exporter.symptoms.base import Severity
@@ -27,9 +28,6 @@ REFRESH = 15
 
 # Of how many jobs a folded list is open to begin with.
 _FEW = 12
-
-_ENDED_WELL = ("FINISHED", "CANCELED")
-_ENDED = (*_ENDED_WELL, "FAILED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Sorted:
 
 def sort(jobs: Sequence[JobLine]) -> Sorted:
     """Which jobs need a look?"""
-    ended = [job for job in jobs if job.severity is None and job.score is None and job.state in _ENDED]
+    ended = [job for job in jobs if job.severity is None and job.score is None and job.ended]
     well = [job for job in jobs if job.severity is None and job.score is not None]
     rest = {id(job) for job in (*ended, *well)}
     unwell = sorted((job for job in jobs if id(job) not in rest), key=lambda job: job.severity is None)
@@ -181,7 +179,7 @@ def _environment() -> Environment:
         moment=spelling.moment,
         words=spelling.words,
         measured=spelling.measured,
-        cut=spelling.cut,
+        cut=cut,
         path=job_path,
         labelled=_short_labels,
     )

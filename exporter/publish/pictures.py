@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from exporter.columns import cut
 from exporter.publish import graph, spelling
 from exporter.symptoms.base import Severity
 from exporter.symptoms.health import JobHealth, TaskHealth, ToldFinding
@@ -102,7 +103,7 @@ def _node(number: int, task: TaskHealth, box: graph.Box, mark: Severity | None) 
     if task.bottleneck is not None:
         reason = spelling.words(task.bottleneck)
         whole, brief = f"◆ bottleneck: {reason}", f"◆ {reason}"
-        note = whole if len(whole) * _BOLD <= box.width else spelling.cut(brief, box.width / _BOLD)
+        note = whole if len(whole) * _BOLD <= box.width else cut(brief, box.width / _BOLD)
     elif not task.running:
         note = "not running"
     return Node(
@@ -110,7 +111,7 @@ def _node(number: int, task: TaskHealth, box: graph.Box, mark: Severity | None) 
         task=task,
         box=box,
         name=_name(task.name, room / _BOLD),
-        detail=spelling.cut(f"× {task.parallelism}{flow}", room / _SMALL),
+        detail=cut(f"× {task.parallelism}{flow}", room / _SMALL),
         segments=_segments(task, room),
         caption=_caption(task),
         mark=mark,
@@ -121,8 +122,8 @@ def _node(number: int, task: TaskHealth, box: graph.Box, mark: Severity | None) 
 def _name(name: str, columns: float) -> str:
     """As much of a task's name as fits: rather its whole first operator than a part of the second."""
     first, chained, _ = name.partition(" -> ")
-    fits = spelling.cut(name, columns) == name
-    return name if fits else spelling.cut(f"{first} …" if chained else first, columns)
+    fits = cut(name, columns) == name
+    return name if fits else cut(f"{first} …" if chained else first, columns)
 
 
 def _shares(task: TaskHealth) -> list[tuple[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -50,8 +49,10 @@ def length(seconds: float | None) -> str:
     """How long something takes, or is behind."""
     if seconds is None:
         return UNKNOWN
-    # Short ones differ in their fractions; a watermark may be ahead of the clock.
-    return wording.duration(seconds) if seconds >= 10 else f"{_three(seconds)} s"
+    # Finer than `duration`, which would say that 2 min are more than 2 min; a watermark may be ahead of the clock.
+    if seconds >= 600:
+        return wording.duration(seconds)
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{_three(seconds)} s"
 
 
 def size(count: float) -> str:
@@ -109,16 +110,6 @@ def counted(value: float, unit: str) -> str:
     if unit == "seconds":
         return length(value)
     return f"{number(value)}/s" if unit == "per second" else number(value)
-
-
-def cut(text: str, columns: float) -> str:
-    """As much of a text as fits into so many columns; the signs of some scripts take two."""
-    room = columns
-    for place, sign in enumerate(text):
-        room -= 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        if room < 0:
-            return f"{text[: max(place - 1, 0)].rstrip()}…"
-    return text
 
 
 def is_web(url: str) -> bool:

@@ -22,6 +22,11 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+def runbook_page(symptom: str) -> str:
+    """The name of the runbook page of a symptom, without a suffix."""
+    return symptom.replace("_", "-")
+
+
 class SymptomError(ValueError):
     """A declaration that cannot be. The text is one line."""
 
@@ -112,7 +117,8 @@ class Symptom:
     the worst sample has such a label value.
     explained_by: names of the symptoms that may be its cause. local: it is the cause only of what is wrong in the
     same task. downstream: tasks pass it on to those after them, so that it began with the first of them.
-    normal: the family that says what is usual. shows: families that help to understand it, by a word for each.
+    shows: families that help to understand it, by a word for each. normal: by one of these, the family that says what
+    is usual of it.
     deduction: what a warning takes from a job's score; a critical one takes twice as much.
     """
 
@@ -131,7 +137,7 @@ class Symptom:
     explained_by: tuple[str, ...] = ()
     local: bool = False
     downstream: bool = False
-    normal: Family | None = None
+    normal: Mapping[Family, Family] = field(default_factory=dict)
     shows: Mapping[str, Family] = field(default_factory=dict)
     deduction: float
 
@@ -177,7 +183,7 @@ class Symptom:
     @property
     def runbook(self) -> str:
         """The name of its runbook page, without a suffix."""
-        return self.name.replace("_", "-")
+        return runbook_page(self.name)
 
     def deducts(self, severity: Severity) -> float:
         """What it takes from a job's score."""

@@ -313,8 +313,8 @@ CHECKPOINTS = (
         clause="checkpoints take {value:.1f} times their normal time",
         action="Which phase is slow? Start delay and alignment are backpressure, sync and async are state and storage.",
         explained_by=(*_OVERLOAD, "state_growing"),
-        normal=checkpoint.BASELINE,
         shows={"duration": checkpoint.DURATION, "phase": checkpoint.SLOWEST_PHASE},
+        normal={checkpoint.DURATION: checkpoint.BASELINE},
         deduction=0.15,
     ),
     Symptom(
@@ -388,7 +388,7 @@ WORK = (
         clause="throughput has dropped to {value:.0%} of normal",
         action="Is less written to the sources, or does the job no longer take it? The lag and the bottleneck tell.",
         explained_by=("source_stalled", *_OVERLOAD),
-        normal=throughput.BASELINE,
+        shows={"baseline": throughput.BASELINE},
         deduction=0.1,
     ),
     Symptom(

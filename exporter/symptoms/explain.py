@@ -112,10 +112,10 @@ def explain(findings: Sequence[Finding], graph: Graph) -> tuple[Explained, ...]:
     waiting = sorted(findings, key=_gravity)
     while waiting:
         ready = next((each for each in waiting if all(id(cause) in placed for cause in causes[id(each)])), None)
-        first = ready or min(_circle(waiting[0], causes, placed), key=lambda each: each.since)
-        because = sorted((cause for cause in causes[id(first)] if id(cause) in placed), key=_gravity)
-        placed[id(first)] = Explained(first, tuple(because))
-        waiting = [each for each in waiting if each is not first]
+        following = ready or min(_circle(waiting[0], causes, placed), key=lambda each: each.since)
+        because = sorted((cause for cause in causes[id(following)] if id(cause) in placed), key=_gravity)
+        placed[id(following)] = Explained(following, tuple(because))
+        waiting = [each for each in waiting if each is not following]
     return tuple(placed.values())
 
 

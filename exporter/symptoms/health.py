@@ -96,6 +96,11 @@ class JobLine:
     severity: Severity | None
     symptoms: tuple[str, ...]
 
+    @property
+    def ended(self) -> bool:
+        """Whether it will not run again."""
+        return self.state in TERMINAL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobHealth:
@@ -257,7 +262,7 @@ def _line(cluster: Cluster, job: Job, findings: Sequence[Finding], scores: Mappi
 def _least_healthy_first(job: JobLine) -> tuple[bool, float, str]:
     # What has failed comes first, what has ended well, or failed and is replaced, last; a job of which nothing is known
     # is no healthy one.
-    ended_well = job.severity is None and job.state in TERMINAL
+    ended_well = job.severity is None and job.ended
     return ended_well, (0.0 if job.score is None else job.score), job.name
 
 
@@ -288,20 +293,20 @@ def _own(found: Finding) -> tuple[str, ...]:
 
 def _evidence(found: Finding, published: Published) -> list[Evidence]:
     """The rows that passed the threshold, then what is shown beside them."""
-    symptom = found.symptom
-    told = []
-    for row in found.evidence[:_MOST_EVIDENCE]:
-        normal = next((other.value for other in _beside(row, symptom.normal, published)), None)
-        told.append(_one(row, normal, found.bound.threshold))
-    for family in symptom.shows.values():
-        others = [other for row in found.evidence[:_MOST_EVIDENCE] for other in _beside(row, family, published)]
+    passed = found.evidence[:_MOST_EVIDENCE]
+    told = [_one(row, threshold=found.bound.threshold) for row in passed]
+    for family in found.symptom.shows.values():
+        others = [other for row in passed for other in _beside(row, family, published)]
         # Of counts by kind only those that count something.
         labelled = any(label in family.labels for label in ("scenario", "state"))
-        told += [_one(other) for other in dict.fromkeys(others) if other.value or not labelled]
+        for other in dict.fromkeys(others):
+            if other.value or not labelled:
+                usual = _beside(other, found.symptom.normal.get(family), published)
+                told.append(_one(other, normal=usual[0].value if usual else None))
     return told
 
 
-def _one(row: Row, normal: float | None = None, threshold: float | None = None) -> Evidence:
+def _one(row: Row, *, normal: float | None = None, threshold: float | None = None) -> Evidence:
     about = dict(zip(row.family.all_labels, row.labels, strict=True))
     own = {name: value for name, value in about.items() if name not in IDENTITY["job"]}
     return Evidence(metric=row.family.name, labels=own, value=row.value, normal=normal, threshold=threshold)

@@ -365,11 +365,6 @@ class TestEscaping:
         (spelling.counted(5.0, "per second"), "5/s"),
         (spelling.counted(5.0, "seconds"), "5 s"),
         (spelling.counted(5.0, "records"), "5"),
-        (spelling.cut("short", 5), "short"),
-        (spelling.cut("longer", 5), "long…"),
-        (spelling.cut("日本語", 5), "日…"),
-        (spelling.cut("日本", 4), "日本"),
-        (spelling.cut("x", 0), "…"),
     ],
 )
 def test_spelling(text: str, words: str) -> None:

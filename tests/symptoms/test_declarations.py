@@ -74,8 +74,15 @@ def test_a_clause_can_be_told(symptom: Symptom) -> None:
 @each
 def test_what_it_speaks_of_is_published(symptom: Symptom) -> None:
     conditions = [condition.measure.family for condition in (*symptom.only, *symptom.unless)]
-    families = {symptom.measure.family, *conditions, *symptom.shows.values(), symptom.normal or symptom.measure.family}
+    families = {symptom.measure.family, *conditions, *symptom.shows.values(), *symptom.normal.values()}
     assert families <= PUBLISHED
+
+
+@each
+def test_what_is_normal_is_told_of_what_is_shown_and_in_its_unit(symptom: Symptom) -> None:
+    for family, normal in symptom.normal.items():
+        assert family in symptom.shows.values()
+        assert family.name.rpartition("_")[2] == normal.name.rpartition("_")[2]
 
 
 @each
