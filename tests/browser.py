@@ -15,9 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
-import os
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -30,12 +28,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import pytest
+
+from tests.needed import program
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
 SCHEMES = ("light", "dark")
 
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -236,14 +234,8 @@ class _DevTools:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser of its own, ended at the end. Without one the test is skipped, or fails where CI is true."""
-    program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
-    if program is None:
-        reason = f"none of {', '.join(_PROGRAMS)} is installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="flink-health-chromium-", ignore_cleanup_errors=True) as folder:
-        command = [program, *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
+        command = [program("chromium"), *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from exporter.demo.cluster import FlinkCluster
 from tests.alerting.dashboards import answered
 from tests.alerting.faults import ALL, CHECKPOINTS, HEALTHY, KILLED, OF_JOBS, RESTARTS, Fault, Gateway, Told
 from tests.alerting.stack import CLUSTER, INTERVAL, Notification, Stack, stack
+from tests.e2e.background import Background
 from tests.e2e.faults import IMPATIENT, Job, Scene
 from tests.e2e.running import Exporter, Published, exporter
 from tests.grafana.boards import Query
@@ -103,26 +102,20 @@ class Played:
         return [each for each in self.notifications if "origin" not in each.labels]
 
 
-@contextmanager
-def _watching(log: Log, running: Exporter, around: Stack) -> Iterator[None]:
+class _Watching(Background):
     """Looks at the page and at Alertmanager each second."""
-    done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(1):
+    def __init__(self, log: Log, running: Exporter, around: Stack) -> None:
+        super().__init__()
+        self._log, self._running, self._around = log, running, around
+
+    def work(self) -> None:
+        while self.goes_on(1):
             try:
-                log.page(running.page(), time.time())
-                log.alertmanager(around.alerts(), time.time())
+                self._log.page(self._running.page(), time.time())
+                self._log.alertmanager(self._around.alerts(), time.time())
             except OSError:
                 pass  # the next look is in a second
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def play(folder: Path, *, thorough: bool, say: Callable[[str], None] = print) -> Played:
@@ -143,7 +136,7 @@ def play(folder: Path, *, thorough: bool, say: Callable[[str], None] = print) ->
         Gateway(flink, switches) as gateway,
         exporter(folder, _settings(flink.rest_url)) as running,
         stack(folder, running, folder / "exporter.yml", PATIENCE) as around,
-        _watching(log, running, around),
+        _Watching(log, running, around),
     ):
         around.scrape(flink.reporter_urls)
         scene = Scene(folder, flink, gateway, running)

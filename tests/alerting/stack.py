@@ -25,6 +25,8 @@ import yaml
 
 from exporter.durations import format_duration
 from tests.e2e.running import Exporter, eventually, free_port
+from tests.needed import program
+from tests.promtool import promtool
 
 CONFIG = Path(__file__).parents[2] / "config"
 NATIVE = CONFIG / "rules/native.yml"
@@ -158,7 +160,7 @@ def _alertmanager_config(hook: str) -> str:
 def _prometheus(folder: Path, config: str) -> Iterator[str]:
     file, address = folder / "prometheus.yml", f"127.0.0.1:{free_port()}"
     file.write_text(config)
-    subprocess.run(["promtool", "check", "config", str(file)], check=True, capture_output=True)
+    promtool("check", "config", file)
     options = [f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={address}"]
     with _running(["prometheus", *options], f"http://{address}", folder / "prometheus.log"):
         yield f"http://{address}"
@@ -169,9 +171,9 @@ def _alertmanager(folder: Path, hook: str) -> Iterator[str]:
     file, address = folder / "alertmanager.yml", f"127.0.0.1:{free_port()}"
     file.write_text(_alertmanager_config(hook))
     subprocess.run(["amtool", "check-config", str(file)], check=True, capture_output=True)
-    program = shutil.which("prometheus-alertmanager") or "alertmanager"  # Debian's name, and everybody else's
     options = [f"--config.file={file}", f"--storage.path={folder / 'am'}", f"--web.listen-address={address}"]
-    with _running([program, *options, "--cluster.listen-address="], f"http://{address}", folder / "alertmanager.log"):
+    command = [program("prometheus-alertmanager"), *options, "--cluster.listen-address="]
+    with _running(command, f"http://{address}", folder / "alertmanager.log"):
         yield f"http://{address}"
 
 

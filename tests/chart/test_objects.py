@@ -19,6 +19,7 @@ from exporter import __version__, cli
 from tests.chart import rendered
 from tests.chart.generate import CHART, ROOT, RULES
 from tests.chart.rendered import SETS, Object, container, every, hook, of, of_yaml, one, pod
+from tests.promtool import promtool
 
 ONE = "config: {clusters: [{url: 'http://jobmanager:8081'}]}\n"
 PODS = [pytest.param(values, kind, id=f"{values}: {kind}") for values in SETS for kind in ("exporter", "test")]
@@ -268,7 +269,7 @@ def test_rules_of_ones_own_stand_in_their_place(tmp_path: Path) -> None:
 def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
     path = tmp_path / "alerts.yml"
     path.write_text(yaml.safe_dump(one(of("monitoring"), "PrometheusRule")["spec"]))
-    subprocess.run(["promtool", "check", "rules", str(path)], check=True, capture_output=True)
+    promtool("check", "rules", path)
 
 
 def test_there_is_a_config_map_for_each_dashboard() -> None:

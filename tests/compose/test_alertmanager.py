@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from exporter.symptoms.declarations import SYMPTOMS
+from tests.needed import program
 
 CONFIG = Path(__file__).parent.parent.parent / "config/alertmanager.yml"
 _BY_NAME = {symptom.name: symptom for symptom in SYMPTOMS}
@@ -31,13 +31,12 @@ def alert(symptom: str, severity: str, **labels: str) -> dict[str, str]:
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[str]:
     """The address of a real one, with our configuration."""
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program, "not found: alertmanager (Debian's package prometheus-alertmanager)"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     options = [f"--config.file={CONFIG}", f"--storage.path={tmp_path}", f"--web.listen-address={address}"]
-    with subprocess.Popen([program, *options, "--cluster.listen-address="], stderr=subprocess.DEVNULL) as process:
+    command = [program("prometheus-alertmanager"), *options, "--cluster.listen-address="]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             _wait(f"http://{address}/-/ready")
             yield f"http://{address}/api/v2/alerts"

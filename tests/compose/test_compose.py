@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 
 from exporter import cli
 from tests.chart.tools import run, tool
+from tests.promtool import promtool
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -71,7 +71,7 @@ def test_flink_has_its_reporter(services: dict[str, Any]) -> None:
 
 
 def test_prometheus_takes_its_configuration() -> None:
-    subprocess.run(["promtool", "check", "config", str(ROOT / "config/prometheus.yml")], check=True)
+    promtool("check", "config", ROOT / "config/prometheus.yml")
 
 
 def test_prometheus_asks_services_that_there_are(services: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from exporter.demo.distribution import Distribution
 from exporter.demo.packages import default_cache
+from tests.needed import program
 
 _POM = """\
 <project>
@@ -27,14 +27,13 @@ def jars(*coordinates: str, alone: bool = False) -> Path:
     folder = default_cache() / "jars" / "+".join(f"{artifact}-{version}" for _, artifact, version in parts)
     if folder.is_dir():
         return folder
-    maven = shutil.which("mvn")
-    assert maven, "maven is needed: Debian has it in its package maven"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as partial:
         pom, fetched = Path(partial, "pom.xml"), Path(partial, "lib")
         pom.write_text(_POM.format("".join(_DEPENDENCY.format(*each) for each in parts)))
         goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DexcludeTransitive={str(alone).lower()}"]
-        command = [maven, "--batch-mode", "--quiet", "--file", str(pom), *goal, f"-DoutputDirectory={fetched}"]
+        options = ["--batch-mode", "--quiet", "--file", str(pom), f"-DoutputDirectory={fetched}"]
+        command = [program("maven"), *options, *goal]
         ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert ran.returncode == 0, ran.stdout.decode()
         try:

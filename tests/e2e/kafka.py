@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from exporter.demo.distribution import Distribution, Java
 from exporter.demo.jvm import Jvm, Program
 from exporter.demo.leash import Leash
 from exporter.demo.ports import free_ports
+from tests.e2e.background import Background
 from tests.e2e.jars import jars
 from tests.e2e.running import eventually
 
@@ -121,32 +121,20 @@ class Kafka:
         return jvm.launch(self._jvms, program, self._distribution, self._folder, self._leash)
 
 
-class Tap:
+class Tap(Background):
     """Writes `pace` records a second into each partition of a topic, each of them a `line`, for the length of a `with`
     block. Both may be changed at any time."""
 
     def __init__(self, kafka: Kafka, topic: str, partitions: int, line: str) -> None:
+        super().__init__()
         self.pace = 0.0
         self.line = line
         self._topic, self._partitions = topic, partitions
         self._producer = Producer({"bootstrap.servers": kafka.address, **_QUIET})
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._flow, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-        self._thread.join()
-        self._producer.flush(5)
-
-    def _flow(self) -> None:
+    def work(self) -> None:
         owed, before = 0.0, time.monotonic()
-        while not self._ending.wait(0.05):
+        while self.goes_on(0.05):
             now = time.monotonic()
             owed += self.pace * (now - before)
             before = now
@@ -155,3 +143,4 @@ class Tap:
                     self._producer.produce(self._topic, self.line.encode(), partition=partition)
             owed -= int(owed)
             self._producer.poll(0)
+        self._producer.flush(5)

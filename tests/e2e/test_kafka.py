@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +15,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -26,6 +24,7 @@ from exporter.demo.cluster import FlinkCluster
 from exporter.demo.submit import SqlGateway
 from exporter.model import Raw, Scope
 from exporter.signals import source_lag
+from tests.e2e.background import Background
 from tests.e2e.jars import jars, with_jars
 from tests.e2e.kafka import Kafka, Tap
 from tests.e2e.running import Exporter, Published, eventually, exporter, raw
@@ -93,28 +92,17 @@ class Truth(NamedTuple):
     uncommitted: float  # records that it has read and not committed
 
 
-class Diary:
+class Diary(Background):
     """What the source of a job is, one word after the other, in each mode: written during a `with` block."""
 
     def __init__(self, exporter: Exporter, job: str) -> None:
+        super().__init__()
         self.words: dict[str, list[str]] = {mode: [] for mode in MODES}
         self._exporter, self._job = exporter, job
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-        self._thread.join()
-
-    def _write(self) -> None:
+    def work(self) -> None:
         began = time.monotonic()
-        while not self._ending.wait(INTERVAL / 3):  # more often than there is news: no word is missed
+        while self.goes_on(INTERVAL / 3):  # more often than there is news: no word is missed
             page = self._exporter.page()
             for mode, words in self.words.items():
                 word = status_of(page, self._job, mode)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 from tests.grafana.boards import asked, queries
+from tests.promtool import promtool
 
 # Series as an exporter would publish them, of a cluster that answers and one that does not.
 UP = ['flink_health_cluster_up{cluster="a"} 1', 'flink_health_cluster_up{cluster="b"} 0']
@@ -65,10 +65,7 @@ def answers(tmp_path: Path, series: list[str], panel: str, letter: str, expected
         ],
     }
     (tmp_path / "test.yml").write_text(json.dumps(test))
-    done = subprocess.run(
-        ["promtool", "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    promtool("test", "rules", tmp_path / "test.yml")
 
 
 def named(job: str, more: str = "") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from grafana import frame
 from grafana.build import BOARDS
 from grafana.queries import PROCESS, QueryError, Scope, own_metrics, runbook
 from tests.grafana.boards import Query, asked, board, queries
+from tests.promtool import promtool
 
 FAMILIES: dict[str, Family] = {
     family.name: family for family in (*(family for signal in SIGNALS for family in signal.families), *verdict.FAMILIES)
@@ -45,10 +45,7 @@ def test_every_query_parses(tmp_path: Path) -> None:
     rules = [{"record": f"query:{number}", "expr": asked(expr)} for number, expr in enumerate(exprs)]
     # JSON is YAML.
     (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
-    done = subprocess.run(
-        ["promtool", "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    promtool("check", "rules", tmp_path / "rules.yml")
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rules.files import alerts, groups, named, promtool
+from tests.promtool import promtool
+from tests.rules.files import alerts, groups, named
 
 
 @dataclass(frozen=True)

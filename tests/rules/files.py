@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -93,9 +92,3 @@ def named(expr: str) -> Named:
     bare = re.sub(r'"[^"]*"', "", expr)
     bare = re.sub(r"\{[^}]*\}|\[[^]]*\]|\b(?:by|on|ignoring)\s*\([^)]*\)|\boffset\s+\w+", " ", bare)
     return Named(set(re.findall(r"(?<![\w.:])[a-zA-Z_][\w:]*\b(?!\s*\()", bare)) - _WORDS, patterns)
-
-
-def promtool(*arguments: str | Path) -> None:
-    """Runs it; what it says is the failure's text."""
-    ended = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -13,6 +13,7 @@ from exporter.signals import SIGNALS
 from exporter.symptoms import verdict
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.telemetry import Telemetry
+from tests.promtool import promtool
 from tests.rules.files import (
     FILES,
     OWN_PAGES,
@@ -23,7 +24,6 @@ from tests.rules.files import (
     groups,
     named,
     path,
-    promtool,
     recorded,
     rules,
 )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.promtool import promtool
 from tests.rules.cases import Case, Fires, each, run, untested
-from tests.rules.files import path, promtool
+from tests.rules.files import path
 
 NAMED = {"cluster": "prod", "job_name": "orders"}
 ALL_RUN = "flink_health_job_tasks_running_ratio"

@@ -7,10 +7,7 @@ compared at every look, of whatever case it is.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -23,6 +20,7 @@ from exporter.symptoms import promql
 from exporter.symptoms.base import Severity, Symptom
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.symptoms.judge import Key, Memory, judge
+from tests.promtool import ask
 from tests.symptoms.build import BY_NAME, LOOK, Course, at, course, full, looks, series
 from tests.symptoms.cases import CASES
 
@@ -76,18 +74,11 @@ def _highest(holding: set[Key], rows: list[Row]) -> Iterator[Key]:
 @pytest.fixture(scope="module")
 def disagreements(judged: Verdicts, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[str]]:
     """What Prometheus says otherwise, by the query that shows it."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        if os.environ.get("CI"):
-            pytest.fail("promtool is not installed")
-        pytest.skip("promtool is not installed")
     folder = tmp_path_factory.mktemp("rules")
     groups = [{"name": "flink-health", "rules": list(promql.alerts(SYMPTOMS, "https://example.org/{name}"))}]
     (folder / "rules.yml").write_text(json.dumps({"groups": groups}))
     (folder / "test.yml").write_text(json.dumps(_test(judged)))
-    run = subprocess.run(
-        [promtool, "test", "rules", "test.yml"], cwd=folder, capture_output=True, text=True, check=False
-    )
+    run = ask("test", "rules", "test.yml", folder=folder)
     said: dict[str, list[str]] = defaultdict(list)
     for failed in re.finditer(
         r'expr: ("(?:[^"\\]|\\.)*"), time: (\w+),\s*exp:(.*)\n\s*got:(.*)', run.stderr + run.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,10 @@ from exporter.symptoms.base import Severity, SymptomError
 from exporter.symptoms.declarations import SYMPTOMS
 from exporter.symptoms.tuning import tuned
 from exporter.symptoms.wording import Value
+from tests.promtool import promtool
 
 COMMITTED = Path(__file__).parents[2] / "config" / "rules" / "alerts.yml"
 RUNBOOK = "https://wiki.example.com/{name}"
-
-
-def promtool(*arguments: str | Path) -> None:
-    ended = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def text(**said: object) -> str:
