@@ -6,12 +6,12 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from exporter.signals import checkpoint
 from grafana import frame, shared
-from grafana.panels import About, Column, Panel, lines, rows
+from grafana.panels import About, Column, Each, Panel, rows
 from grafana.queries import Scope
 
 SCOPE = Scope(frame.matchers(frame.CLUSTERS, frame.JOBS))
 _BY = ("cluster", "job_name")
-_JOB = "{{job_name}}"
+_JOBS = Each(SCOPE, _BY, "{{job_name}}")
 _NO_CHECKPOINT = "no job takes checkpoints, or none has completed"
 
 
@@ -45,7 +45,7 @@ def _table() -> Panel:
             note="The last checkpoint of each job. What is not known stays empty.",
             empty="no job runs that takes checkpoints",
         ),
-        [SCOPE.worst(family, *_BY) for family in families],
+        [_JOBS.worst(family) for family in families],
         [
             Column(of="job_name", title="Job", links={"Why?": frame.job_link()}),
             Column(of="cluster", title="Cluster", width=120),
@@ -99,17 +99,14 @@ def _table() -> Panel:
 
 def _duration() -> list[Panel]:
     return [
-        shared.duration(SCOPE, *_BY, legend=_JOB),
-        shared.duration_ratio(SCOPE, *_BY, legend=_JOB),
-        lines(
-            About(
-                title="Checkpoint duration over the timeout",
-                families=(checkpoint.TIMEOUT_RATIO,),
-                symptoms=("checkpoint_near_timeout",),
-                unit="percentunit",
-                empty=_NO_CHECKPOINT,
-            ),
-            {_JOB: SCOPE.worst(checkpoint.TIMEOUT_RATIO, *_BY)},
+        shared.duration(_JOBS),
+        shared.duration_ratio(_JOBS),
+        _JOBS.lines(
+            "Checkpoint duration over the timeout",
+            checkpoint.TIMEOUT_RATIO,
+            "checkpoint_near_timeout",
+            unit="percentunit",
+            empty=_NO_CHECKPOINT,
         ),
         rows(
             About(
@@ -132,43 +129,34 @@ def _duration() -> list[Panel]:
 
 def _failures() -> list[Panel]:
     return [
-        shared.overdue(SCOPE, *_BY, legend=_JOB),
-        lines(
-            About(
-                title="Checkpoints that failed in a row",
-                families=(checkpoint.CONSECUTIVE,),
-                symptoms=("checkpoint_failing",),
-                empty="no job takes checkpoints",
-            ),
-            {_JOB: SCOPE.worst(checkpoint.CONSECUTIVE, *_BY)},
+        shared.overdue(_JOBS),
+        _JOBS.lines(
+            "Checkpoints that failed in a row",
+            checkpoint.CONSECUTIVE,
+            "checkpoint_failing",
+            empty="no job takes checkpoints",
         ),
-        shared.checkpoint_failures(SCOPE, *_BY, legend="{{job_name}}: {{reason}}"),
+        shared.checkpoint_failures(Each(SCOPE, (*_BY, "reason"), "{{job_name}}: {{reason}}")),
     ]
 
 
 def _state() -> list[Panel]:
     return [
-        shared.state_size(SCOPE, *_BY, legend=_JOB),
-        lines(
-            About(
-                title="Growth of the state",
-                families=(checkpoint.GROWTH,),
-                unit="Bps",
-                empty="no job has completed 3 checkpoints",
-            ),
-            {_JOB: SCOPE.worst(checkpoint.GROWTH, *_BY)},
+        shared.state_size(_JOBS),
+        _JOBS.lines(
+            "Growth of the state",
+            checkpoint.GROWTH,
+            unit="Bps",
+            empty="no job has completed 3 checkpoints",
             signed=True,
         ),
-        lines(
-            About(
-                title="Growth an hour over the present size",
-                families=(checkpoint.GROWTH_RATIO,),
-                symptoms=("state_growing",),
-                note="What share of its present size the state gains an hour. Of little state it is no symptom.",
-                unit="percentunit",
-                empty="no job has completed 3 checkpoints, or none has state",
-            ),
-            {_JOB: SCOPE.worst(checkpoint.GROWTH_RATIO, *_BY)},
+        _JOBS.lines(
+            "Growth an hour over the present size",
+            checkpoint.GROWTH_RATIO,
+            "state_growing",
+            note="What share of its present size the state gains an hour. Of little state it is no symptom.",
+            unit="percentunit",
+            empty="no job has completed 3 checkpoints, or none has state",
             signed=True,
         ),
     ]

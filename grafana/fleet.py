@@ -9,7 +9,7 @@ from exporter.signals import cluster, lifecycle, restarts, slots
 from exporter.symptoms import verdict
 from grafana import frame
 from grafana.bounds import GREEN, ORANGE, RED
-from grafana.panels import About, Column, Panel, lines, number, rows, states, symptom_rows
+from grafana.panels import About, Column, Each, Panel, number, rows, states, symptom_rows
 from grafana.queries import Scope, runbook
 
 SCOPE = Scope(frame.matchers(frame.CLUSTERS))
@@ -222,20 +222,15 @@ def _clusters() -> Panel:
 
 def _slots() -> list[Panel]:
     return [
-        lines(
-            About(title="Jobs by state", families=(cluster.JOBS,), empty="no cluster has a job, or none answers"),
-            {"{{cluster}}: {{state}}": SCOPE.worst(cluster.JOBS, "cluster", "state")},
-            width=12,
+        Each(SCOPE, ("cluster", "state"), "{{cluster}}: {{state}}").lines(
+            "Jobs by state", cluster.JOBS, empty="no cluster has a job, or none answers", width=12
         ),
-        lines(
-            About(
-                title="Free slots",
-                families=(cluster.SLOTS_FREE,),
-                symptoms=("slots_exhausted",),
-                note="Task slots that no task uses. None is a symptom only while tasks wait for one.",
-                empty=_NO_CLUSTER,
-            ),
-            {"{{cluster}}": SCOPE.worst(cluster.SLOTS_FREE, "cluster")},
+        Each(SCOPE, ("cluster",), "{{cluster}}").lines(
+            "Free slots",
+            cluster.SLOTS_FREE,
+            "slots_exhausted",
+            note="Task slots that no task uses. None is a symptom only while tasks wait for one.",
+            empty=_NO_CLUSTER,
             width=12,
         ),
     ]

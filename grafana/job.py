@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, FieldColorModeId
 
+from exporter.families import Family
 from exporter.model import TaskManager
 from exporter.signals import (
     bottleneck,
@@ -14,7 +15,6 @@ from exporter.signals import (
     failures,
     gc,
     heap,
-    latency,
     lifecycle,
     restarts,
     skew,
@@ -24,13 +24,13 @@ from exporter.signals import (
 )
 from exporter.symptoms import verdict
 from grafana import frame, shared
-from grafana.panels import About, Column, Panel, gauges, lines, number, rows, states, symptom_rows
+from grafana.panels import About, Column, Each, Panel, gauges, lines, number, rows, states, symptom_rows
 from grafana.queries import Scope, runbook
 
 SCOPE = Scope(frame.matchers(frame.ONE_CLUSTER, frame.ONE_JOB))
-_TASK = "{{task_name}}"
+_TASKS = Each(SCOPE, ("task_name",), "{{task_name}}")
 _NOT_RUNNING = "the job does not run"
-_NEW = "the job does not run, or began less than two cycles ago"
+_NEW = f"{_NOT_RUNNING}, or began less than two cycles ago"
 
 
 def build() -> Dashboard:
@@ -51,6 +51,22 @@ def build() -> Dashboard:
         },
         {"Restarts": f"{SCOPE.increase(restarts.TOTAL, 'cluster', 'job_name')} > 0"},
     )
+
+
+def _now(
+    title: str,
+    family: Family,
+    *symptoms: str,
+    how: str = "min",
+    empty: str,
+    unit: str = "short",
+    note: str = "",
+    width: int = 4,
+    height: int = 4,
+) -> Panel:
+    """A gauge that the job has one of, now. how: which of them, if two jobs have its name."""
+    about = About(title=title, families=(family,), symptoms=symptoms, unit=unit, note=note, empty=empty)
+    return number(about, f"{how}({SCOPE.gauge(family)})", width=width, height=height)
 
 
 def _verdict() -> list[Panel]:
@@ -79,11 +95,7 @@ def _verdict() -> list[Panel]:
         empty="the job has no symptom of its own",
     )
     return [
-        number(
-            score,
-            f"min({SCOPE.gauge(verdict.SCORE)})",
-            scale=FieldColorModeId.CONTINUOUS_RD_YL_GR,
-        ),
+        number(score, f"min({SCOPE.gauge(verdict.SCORE)})", scale=FieldColorModeId.CONTINUOUS_RD_YL_GR),
         number(
             About(
                 title="State",
@@ -94,37 +106,20 @@ def _verdict() -> list[Panel]:
             SCOPE.worst(lifecycle.STATE, "state"),
             legend="{{state}}",
         ),
-        number(
-            About(title="Runs for", families=(lifecycle.UPTIME,), unit="s", empty=_NOT_RUNNING),
-            f"max({SCOPE.gauge(lifecycle.UPTIME)})",
+        _now("Runs for", lifecycle.UPTIME, how="max", unit="s", empty=_NOT_RUNNING),
+        _now("Available", restarts.AVAILABILITY, unit="percentunit", empty="the job has ended"),
+        _now(
+            "Tasks that run",
+            lifecycle.TASKS_RUNNING,
+            unit="percentunit",
+            empty="the job has ended, or its tasks are not known",
         ),
-        number(
-            About(
-                title="Available",
-                families=(restarts.AVAILABILITY,),
-                unit="percentunit",
-                empty="the job has ended",
-            ),
-            f"min({SCOPE.gauge(restarts.AVAILABILITY)})",
-        ),
-        number(
-            About(
-                title="Tasks that run",
-                families=(lifecycle.TASKS_RUNNING,),
-                unit="percentunit",
-                empty="the job has ended, or its tasks are not known",
-            ),
-            f"min({SCOPE.gauge(lifecycle.TASKS_RUNNING)})",
-        ),
-        number(
-            About(
-                title="Subtasks that were read",
-                families=(coverage.JOB_COVERAGE,),
-                symptoms=("data_stale",),
-                unit="percentunit",
-                empty="no task of the job runs",
-            ),
-            f"min({SCOPE.gauge(coverage.JOB_COVERAGE)})",
+        _now(
+            "Subtasks that were read",
+            coverage.JOB_COVERAGE,
+            "data_stale",
+            unit="percentunit",
+            empty="no task of the job runs",
         ),
         rows(
             deductions,
@@ -143,9 +138,7 @@ def _verdict() -> list[Panel]:
 
 
 def _work() -> list[Panel]:
-    def share(about: About, query: str) -> Panel:
-        return lines(about, {_TASK: query}, most=1)
-
+    hottest = (skew.RATIO, skew.HOTTEST, skew.DEVIATION)
     return [
         states(
             About(
@@ -159,62 +152,36 @@ def _work() -> list[Panel]:
             words={"1": ("bottleneck", "red")},
             height=5,
         ),
-        share(
-            About(
-                title="Busy: the busiest subtask",
-                families=(busy.BUSY_MAX,),
-                symptoms=("task_saturated",),
-                unit="percentunit",
-                empty=f"{_NEW}, or its sources are of the old kind and it has nothing else",
-            ),
-            SCOPE.worst(busy.BUSY_MAX, "task_name"),
+        _TASKS.shares(
+            "Busy: the busiest subtask",
+            busy.BUSY_MAX,
+            "task_saturated",
+            empty=f"{_NEW}, or its sources are of the old kind and it has nothing else",
         ),
-        share(
-            About(
-                title="Backpressured: the most held-back subtask",
-                families=(busy.BACKPRESSURED_MAX,),
-                unit="percentunit",
-                empty=_NEW,
-            ),
-            SCOPE.worst(busy.BACKPRESSURED_MAX, "task_name"),
+        _TASKS.shares("Backpressured: the most held-back subtask", busy.BACKPRESSURED_MAX, empty=_NEW),
+        _TASKS.shares("Idle: the mean", busy.IDLE_MEAN, empty=_NEW),
+        _TASKS.lines(
+            "Skew of records",
+            skew.RATIO,
+            "skew",
+            unit="none",
+            empty=f"{_NEW}, no task has two subtasks, or hardly a record flows",
+            signal='="records"',
         ),
-        share(
-            About(title="Idle: the mean", families=(busy.IDLE_MEAN,), unit="percentunit", empty=_NEW),
-            SCOPE.worst(busy.IDLE_MEAN, "task_name"),
-        ),
-        lines(
-            About(
-                title="Skew of records",
-                families=(skew.RATIO,),
-                symptoms=("skew",),
-                unit="none",
-                empty=f"{_NEW}, no task has two subtasks, or hardly a record flows",
-            ),
-            {_TASK: SCOPE.worst(skew.RATIO, "task_name", signal='="records"')},
-        ),
-        lines(
-            About(
-                title="Skew of work",
-                families=(skew.RATIO,),
-                note="How much more the busiest subtask works than the mean of all. With even records, single ones "
-                "cost more than others.",
-                unit="none",
-                empty=f"{_NEW}, no task has two subtasks, or they hardly work",
-            ),
-            {_TASK: SCOPE.worst(skew.RATIO, "task_name", signal='="busy"')},
+        _TASKS.lines(
+            "Skew of work",
+            skew.RATIO,
+            note="How much more the busiest subtask works than the mean of all. With even records, single ones cost "
+            "more than others.",
+            unit="none",
+            empty=f"{_NEW}, no task has two subtasks, or they hardly work",
+            signal='="busy"',
         ),
         rows(
             About(
-                title="Hottest subtasks",
-                families=(skew.RATIO, skew.HOTTEST, skew.DEVIATION),
-                empty=f"{_NEW}, or no task has two subtasks",
-                unit="none",
+                title="Hottest subtasks", families=hottest, empty=f"{_NEW}, or no task has two subtasks", unit="none"
             ),
-            [
-                SCOPE.worst(skew.RATIO, "task_name", "signal"),
-                SCOPE.worst(skew.HOTTEST, "task_name", "signal"),
-                SCOPE.worst(skew.DEVIATION, "task_name", "signal"),
-            ],
+            [SCOPE.worst(family, "task_name", "signal") for family in hottest],
             [
                 Column(of="task_name", title="Task"),
                 Column(of="signal", title="By", width=80),
@@ -230,125 +197,69 @@ def _work() -> list[Panel]:
 
 def _throughput() -> list[Panel]:
     return [
-        lines(
-            About(title="Records in", families=(throughput.IN,), unit="cps", empty=_NEW),
-            {_TASK: SCOPE.worst(throughput.IN, "task_name")},
+        _TASKS.lines("Records in", throughput.IN, unit="cps", empty=_NEW),
+        _TASKS.lines("Records out", throughput.OUT, unit="cps", empty=_NEW),
+        _TASKS.lines(
+            "Throughput against what is normal",
+            throughput.RATIO,
+            "throughput_drop",
+            note="1 is normal for the task. It is a symptom only when all tasks are below.",
+            unit="percentunit",
+            empty="the job has run for less than 10 looks of 15 s, or nothing flows as a rule",
         ),
-        lines(
-            About(title="Records out", families=(throughput.OUT,), unit="cps", empty=_NEW),
-            {_TASK: SCOPE.worst(throughput.OUT, "task_name")},
+        _TASKS.lines(
+            "What is normal", throughput.BASELINE, unit="cps", empty="the job has run for less than 10 looks of 15 s"
         ),
-        lines(
-            About(
-                title="Throughput against what is normal",
-                families=(throughput.RATIO,),
-                symptoms=("throughput_drop",),
-                note="1 is normal for the task. It is a symptom only when all tasks are below.",
-                unit="percentunit",
-                empty="the job has run for less than 10 looks of 15 s, or nothing flows as a rule",
-            ),
-            {_TASK: SCOPE.worst(throughput.RATIO, "task_name")},
+        _TASKS.lines(
+            "What each task could take in",
+            throughput.CAPACITY,
+            unit="cps",
+            empty=f"{_NEW}, or every task is less than 5 % busy",
         ),
-        lines(
-            About(
-                title="What is normal",
-                families=(throughput.BASELINE,),
-                unit="cps",
-                empty="the job has run for less than 10 looks of 15 s",
-            ),
-            {_TASK: SCOPE.worst(throughput.BASELINE, "task_name")},
-        ),
-        lines(
-            About(
-                title="What each task could take in",
-                families=(throughput.CAPACITY,),
-                unit="cps",
-                empty=f"{_NEW}, or every task is less than 5 % busy",
-            ),
-            {_TASK: SCOPE.worst(throughput.CAPACITY, "task_name")},
-        ),
-        lines(
-            About(
-                title="Records out for each record in",
-                families=(throughput.SELECTIVITY,),
-                unit="none",
-                empty=f"{_NEW}, has no task between the first and the last, or hardly a record flows",
-            ),
-            {_TASK: SCOPE.worst(throughput.SELECTIVITY, "task_name")},
+        _TASKS.lines(
+            "Records out for each record in",
+            throughput.SELECTIVITY,
+            unit="none",
+            empty=f"{_NEW}, has no task between the first and the last, or hardly a record flows",
         ),
     ]
 
 
 def _sources() -> list[Panel]:
-    source = "{{operator_name}}"
+    sources = Each(SCOPE, ("operator_name",), "{{operator_name}}")
+    no_watermarks = f"{_NOT_RUNNING}, or has no watermarks"
     return [
-        shared.source_status(SCOPE, source, "operator_name", width=24, height=5),
-        lines(
-            About(
-                title="Source lag",
-                families=(source_lag.RECORDS,),
-                empty=f"{_NOT_RUNNING}, or no source of it tells its lag",
-            ),
-            {source: SCOPE.worst(source_lag.RECORDS, "operator_name")},
+        shared.source_status(sources, height=5),
+        sources.lines("Source lag", source_lag.RECORDS, empty=f"{_NOT_RUNNING}, or no source of it tells its lag"),
+        sources.lines(
+            "Source lag in time",
+            source_lag.SECONDS,
+            unit="s",
+            empty=f"{_NOT_RUNNING}, reads nothing, or no source of it tells its lag",
         ),
-        lines(
-            About(
-                title="Source lag in time",
-                families=(source_lag.SECONDS,),
-                unit="s",
-                empty=f"{_NOT_RUNNING}, reads nothing, or no source of it tells its lag",
-            ),
-            {source: SCOPE.worst(source_lag.SECONDS, "operator_name")},
-        ),
-        lines(
-            About(
-                title="Growth of the lag",
-                families=(source_lag.GROWTH,),
-                unit="cps",
-                empty=f"{_NOT_RUNNING}, began within the last minute, or no source of it tells its lag",
-            ),
-            {source: SCOPE.worst(source_lag.GROWTH, "operator_name")},
+        sources.lines(
+            "Growth of the lag",
+            source_lag.GROWTH,
+            unit="cps",
+            empty=f"{_NOT_RUNNING}, began within the last minute, or no source of it tells its lag",
             signed=True,
         ),
-        lines(
-            About(
-                title="Watermark lag",
-                families=(watermark.LAG,),
-                unit="s",
-                empty=f"{_NOT_RUNNING}, or has no watermarks",
-            ),
-            {_TASK: SCOPE.worst(watermark.LAG, "task_name")},
-            signed=True,
-        ),
-        lines(
-            About(
-                title="Watermark stands still",
-                families=(watermark.STALLED,),
-                symptoms=("watermark_stalled",),
-                unit="s",
-                empty=f"{_NOT_RUNNING}, or has no watermarks",
-            ),
-            {_TASK: SCOPE.worst(watermark.STALLED, "task_name")},
-        ),
-        lines(
-            About(
-                title="Latency, 99th percentile",
-                families=(latency.P99,),
-                unit="s",
-                empty="Flink's latency tracking is off, which it is unless asked for",
-            ),
-            {_TASK: SCOPE.worst(latency.P99, "task_name")},
-        ),
+        _TASKS.lines("Watermark lag", watermark.LAG, unit="s", empty=no_watermarks, signed=True),
+        _TASKS.lines("Watermark stands still", watermark.STALLED, "watermark_stalled", unit="s", empty=no_watermarks),
+        shared.latencies(_TASKS),
     ]
 
 
 def _checkpoints() -> list[Panel]:
+    def called(legend: str) -> Each:
+        return Each(SCOPE, ("job_name",), legend)
+
     return [
-        shared.duration(SCOPE, "job_name", legend="checkpoints"),
-        shared.duration_ratio(SCOPE, "job_name", legend="times"),
-        shared.overdue(SCOPE, "job_name", legend="of what is allowed"),
-        shared.checkpoint_failures(SCOPE, legend="{{reason}}"),
-        shared.state_size(SCOPE, "job_name", legend="state"),
+        shared.duration(called("checkpoints")),
+        shared.duration_ratio(called("times")),
+        shared.overdue(called("of what is allowed")),
+        shared.checkpoint_failures(Each(SCOPE, ("reason",), "{{reason}}")),
+        shared.state_size(called("state")),
         rows(
             About(
                 title="Slowest phase",
@@ -367,23 +278,20 @@ def _checkpoints() -> list[Panel]:
 
 
 def _restarts() -> list[Panel]:
-    unread = "the job has ended, or its failures could not be read"
+    unread = "the job has ended, or its restarts could not be read"
+    never = "the job has not failed as far as Flink remembers, the job has ended, or its failures could not be read"
     return [
         lines(
             About(
                 title="Restarts in 10 minutes",
                 families=(restarts.RECENT,),
                 symptoms=("restarts_frequent", "restart_loop"),
-                empty="the job has ended, or its restarts could not be read",
+                empty=unread,
             ),
             {"restarts": f"max({SCOPE.gauge(restarts.RECENT)})"},
         ),
         lines(
-            About(
-                title="Failures in 10 minutes, by what they were",
-                families=(failures.RECENT,),
-                empty=f"the job has not failed as far as Flink remembers, {unread}",
-            ),
+            About(title="Failures in 10 minutes, by what they were", families=(failures.RECENT,), empty=never),
             {"{{scenario}}": SCOPE.worst(failures.RECENT, "scenario")},
             bars=True,
         ),
@@ -392,7 +300,7 @@ def _restarts() -> list[Panel]:
                 title="Failures over the whole time",
                 families=(failures.TOTAL,),
                 note="Root failures of the job within the time shown, by what brought it down.",
-                empty=f"the job has not failed as far as Flink remembers, {unread}",
+                empty=never,
             ),
             SCOPE.increase(failures.TOTAL, "scenario", over="$__range"),
             "{{scenario}}",
@@ -402,32 +310,27 @@ def _restarts() -> list[Panel]:
                 title="Restarts",
                 families=(restarts.TOTAL,),
                 note="Restarts after failures within the time shown.",
-                empty="the job has ended, or its restarts could not be read",
+                empty=unread,
             ),
             f"sum({SCOPE.increase(restarts.TOTAL, 'job_id', over='$__range')})",
             width=3,
             height=6,
         ),
-        number(
-            About(
-                title="Restarts left",
-                families=(restarts.BUDGET,),
-                symptoms=("restart_budget_low",),
-                note="Restarts left before the job fails for good. Few are a symptom only after the first restart.",
-                empty="the job may restart without limit, or has ended",
-            ),
-            f"min({SCOPE.gauge(restarts.BUDGET)})",
+        _now(
+            "Restarts left",
+            restarts.BUDGET,
+            "restart_budget_low",
+            note="Restarts left before the job fails for good. Few are a symptom only after the first restart.",
+            empty="the job may restart without limit, or has ended",
             width=3,
             height=6,
         ),
-        number(
-            About(
-                title="Wait before the next restart",
-                families=(restarts.BACKOFF,),
-                unit="s",
-                empty="the job is not restarted after failures, or has ended",
-            ),
-            f"max({SCOPE.gauge(restarts.BACKOFF)})",
+        _now(
+            "Wait before the next restart",
+            restarts.BACKOFF,
+            how="max",
+            unit="s",
+            empty="the job is not restarted after failures, or has ended",
             width=3,
             height=6,
         ),
@@ -443,17 +346,10 @@ def _restarts() -> list[Panel]:
             height=6,
         ),
         rows(
-            About(
-                title="Last failures",
-                families=(failures.LAST,),
-                empty=f"the job has not failed as far as Flink remembers, {unread}",
-            ),
+            About(title="Last failures", families=(failures.LAST,), empty=never),
             # Grafana counts in milliseconds.
             [f"1000 * {SCOPE.worst(failures.LAST, 'scenario')}"],
-            [
-                Column(of="scenario", title="What it was"),
-                Column(of="A", title="When", unit="dateTimeFromNow"),
-            ],
+            [Column(of="scenario", title="What it was"), Column(of="A", title="When", unit="dateTimeFromNow")],
             sort=(("When", True),),
             width=6,
             height=6,
@@ -473,33 +369,19 @@ def _restarts() -> list[Panel]:
 
 
 def _taskmanagers() -> list[Panel]:
+    hosts = Each(SCOPE, ("host", "tm_id"), "{{host}} {{tm_id}}")
     note = "All TaskManagers of the cluster: which of them the job runs on is not among the labels."
     missing = "no TaskManager could be read"
     return [
-        lines(
-            About(
-                title="Heap that collection cannot free",
-                families=(heap.FLOOR[TaskManager],),
-                symptoms=("heap_high",),
-                note=note,
-                unit="percentunit",
-                empty=f"{missing} for a minute",
-            ),
-            {"{{host}} {{tm_id}}": SCOPE.worst(heap.FLOOR[TaskManager], "host", "tm_id")},
+        hosts.shares(
+            "Heap that collection cannot free",
+            heap.FLOOR[TaskManager],
+            "heap_high",
+            note=note,
+            empty=f"{missing} for a minute",
             width=12,
-            most=1,
         ),
-        lines(
-            About(
-                title="Garbage collection",
-                families=(gc.RATIO[TaskManager],),
-                symptoms=("gc_pressure",),
-                note=note,
-                unit="percentunit",
-                empty=f"{missing} twice",
-            ),
-            {"{{host}} {{tm_id}}": SCOPE.worst(gc.RATIO[TaskManager], "host", "tm_id")},
-            width=12,
-            most=1,
+        hosts.shares(
+            "Garbage collection", gc.RATIO[TaskManager], "gc_pressure", note=note, empty=f"{missing} twice", width=12
         ),
     ]

@@ -7,12 +7,11 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Threshold
 from exporter.signals import cluster, coverage
 from grafana import frame
 from grafana.bounds import GREEN, ORANGE, RED
-from grafana.panels import About, Column, Panel, lines, number, rows
+from grafana.panels import About, Column, Each, Panel, lines, number, rows
 from grafana.queries import Scope
 
 SCOPE = Scope(frame.matchers(frame.CLUSTERS))
 _UNSCRAPED = "the exporter is not scraped"
-_RATE = "$__rate_interval"
 # The process's own metrics have no label that tells whose they are; the exporter's build has the same job and instance.
 _BUILD = "flink_exporter_build_info"
 
@@ -37,6 +36,11 @@ def _about(title: str, note: str, empty: str = _UNSCRAPED, unit: str = "short") 
     return About(title=title, note=note, unit=unit, empty=empty)
 
 
+def _rate(name: str, *by: str, **where: str) -> str:
+    """How fast one of the exporter's own counters grows."""
+    return f"sum by ({', '.join(by)}) (rate({SCOPE.own(name, **where)}[$__rate_interval]))"
+
+
 def _summary() -> list[Panel]:
     successes = SCOPE.own("flink_exporter_signal_success")
     return [
@@ -51,11 +55,7 @@ def _summary() -> list[Panel]:
             words={"1": ("loaded", GREEN), "0": ("refused", RED)},
         ),
         number(
-            _about(
-                "Loaded",
-                "When the configuration that is in force was loaded.",
-                unit="dateTimeFromNow",
-            ),
+            _about("Loaded", "When the configuration that is in force was loaded.", unit="dateTimeFromNow"),
             f"1000 * max({SCOPE.own('flink_exporter_config_last_reload_success_timestamp_seconds')})",
         ),
         number(
@@ -84,10 +84,7 @@ def _summary() -> list[Panel]:
 
 
 def _cycles() -> list[Panel]:
-    def cycle(part: str) -> str:
-        return f"sum by (cluster) (rate({SCOPE.own(f'flink_exporter_cycle_duration_seconds_{part}')}[{_RATE}]))"
-
-    buckets = f"rate({SCOPE.own('flink_exporter_cycle_duration_seconds_bucket')}[{_RATE}])"
+    cycle = "flink_exporter_cycle_duration_seconds"
     return [
         lines(
             _about(
@@ -98,8 +95,8 @@ def _cycles() -> list[Panel]:
                 unit="s",
             ),
             {
-                "{{cluster}}, mean": f"{cycle('sum')} / {cycle('count')}",
-                "{{cluster}}, 99 %": f"histogram_quantile(0.99, sum by (cluster, le) ({buckets}))",
+                "{{cluster}}, mean": f"{_rate(f'{cycle}_sum', 'cluster')} / {_rate(f'{cycle}_count', 'cluster')}",
+                "{{cluster}}, 99 %": f"histogram_quantile(0.99, {_rate(f'{cycle}_bucket', 'cluster', 'le')})",
             },
         ),
         lines(
@@ -112,15 +109,12 @@ def _cycles() -> list[Panel]:
             ),
             {"{{cluster}}": f"time() - {SCOPE.worst(cluster.SNAPSHOT, 'cluster')}"},
         ),
-        lines(
-            About(
-                title="Age of the JobManager's metrics",
-                families=(cluster.METRICS_AGE,),
-                symptoms=("metrics_stale",),
-                unit="s",
-                empty="no job runs, or no cluster answers",
-            ),
-            {"{{cluster}}": SCOPE.worst(cluster.METRICS_AGE, "cluster")},
+        Each(SCOPE, ("cluster",), "{{cluster}}").lines(
+            "Age of the JobManager's metrics",
+            cluster.METRICS_AGE,
+            "metrics_stale",
+            unit="s",
+            empty="no job runs, or no cluster answers",
         ),
         rows(
             _about(
@@ -154,12 +148,12 @@ def _cycles() -> list[Panel]:
 
 
 def _requests() -> list[Panel]:
-    fetches = SCOPE.own("flink_exporter_fetches_total")
-    buckets = f"rate({SCOPE.own('flink_exporter_fetch_duration_seconds_bucket')}[{_RATE}])"
+    fetches = "flink_exporter_fetches_total"
+    buckets = _rate("flink_exporter_fetch_duration_seconds_bucket", "cluster", "source", "le")
     return [
         lines(
             _about("Requests", "Requests to Flink by where they go and how they end.", unit="cps"),
-            {"{{source}}: {{outcome}}": f"sum by (source, outcome) (rate({fetches}[{_RATE}]))"},
+            {"{{source}}: {{outcome}}": _rate(fetches, "source", "outcome")},
         ),
         lines(
             _about(
@@ -168,11 +162,7 @@ def _requests() -> list[Panel]:
                 empty="no request has failed since the exporter started, or the exporter is not scraped",
                 unit="cps",
             ),
-            {
-                "{{cluster}} {{source}}: {{outcome}}": "sum by (cluster, source, outcome) (rate("
-                + SCOPE.own("flink_exporter_fetches_total", outcome='!="ok"')
-                + f"[{_RATE}]))"
-            },
+            {"{{cluster}} {{source}}: {{outcome}}": _rate(fetches, "cluster", "source", "outcome", outcome='!="ok"')},
         ),
         lines(
             _about(
@@ -181,7 +171,7 @@ def _requests() -> list[Panel]:
                 empty="no request was made within the last minutes, or the exporter is not scraped",
                 unit="s",
             ),
-            {"{{cluster}} {{source}}": f"histogram_quantile(0.95, sum by (cluster, source, le) ({buckets}))"},
+            {"{{cluster}} {{source}}": f"histogram_quantile(0.95, {buckets})"},
         ),
     ]
 
@@ -196,11 +186,7 @@ def _published() -> list[Panel]:
             _about(
                 "Series dropped a second", "Series left off the page: above the limit, twice the same, or not fitting."
             ),
-            {
-                "{{cluster}}": "sum by (cluster) (rate("
-                + SCOPE.own("flink_exporter_series_dropped_total")
-                + f"[{_RATE}]))"
-            },
+            {"{{cluster}}": _rate("flink_exporter_series_dropped_total", "cluster")},
         ),
         lines(
             _about(
@@ -208,9 +194,9 @@ def _published() -> list[Panel]:
                 "What each cluster is read from, by state: `rest` is the JobManager, `reporter` the native reporters.",
             ),
             {
-                "{{cluster}} {{source}}: {{state}}": "max by (cluster, source, state) ("
-                + SCOPE.own("flink_exporter_targets")
-                + ")"
+                "{{cluster}} {{source}}: {{state}}": (
+                    f"max by (cluster, source, state) ({SCOPE.own('flink_exporter_targets')})"
+                )
             },
         ),
     ]
@@ -221,7 +207,7 @@ def _process() -> list[Panel]:
     return [
         lines(
             _about("Processor", "Processor time that the exporter uses, in seconds a second.", unit="percentunit"),
-            {"{{instance}}": f"rate({SCOPE.own('process_cpu_seconds_total')}[{_RATE}]) {ours}"},
+            {"{{instance}}": f"rate({SCOPE.own('process_cpu_seconds_total')}[$__rate_interval]) {ours}"},
         ),
         lines(
             _about("Memory", "Memory of the exporter that is resident.", unit="bytes"),
@@ -233,9 +219,7 @@ def _process() -> list[Panel]:
                 "File descriptors that the exporter has open, over those that it may open.",
                 unit="percentunit",
             ),
-            {
-                "{{instance}}": f"{SCOPE.own('process_open_fds')} / {SCOPE.own('process_max_fds')} {ours}",
-            },
+            {"{{instance}}": f"{SCOPE.own('process_open_fds')} / {SCOPE.own('process_max_fds')} {ours}"},
             most=1,
         ),
     ]

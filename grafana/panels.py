@@ -29,7 +29,7 @@ from exporter.families import Family
 from exporter.symptoms.base import Symptom
 from grafana import bounds
 from grafana.bounds import ORANGE, RED
-from grafana.queries import QueryError, runbook
+from grafana.queries import QueryError, Scope, runbook
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 SEVERITIES: Mapping[str, tuple[str, str]] = {"critical": ("critical", RED), "warning": ("warning", ORANGE)}
@@ -105,6 +105,45 @@ def lines(
     legend_options.display_mode(common.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
     tooltip = options.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
     return panel.legend(legend_options).tooltip(tooltip)
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """What a panel of one family has a series for, such as each task: the labels that tell it from others, its legend.
+
+    The family is named once, for what is said of the panel and for its query.
+    """
+
+    scope: Scope
+    by: tuple[str, ...]
+    legend: str
+
+    def worst(self, family: Family, **where: str) -> str:
+        """The query for a gauge, as in `Scope`."""
+        return self.scope.worst(family, *self.by, **where)
+
+    def lines(
+        self,
+        title: str,
+        family: Family,
+        *symptoms: str,
+        empty: str,
+        unit: str = "short",
+        note: str = "",
+        width: int = 8,
+        most: float | None = None,
+        signed: bool = False,
+        **where: str,
+    ) -> timeseries.Panel:
+        """A gauge over time. What is said of it is as in `About`, what it looks like as in `lines`."""
+        about = About(title=title, families=(family,), symptoms=symptoms, unit=unit, note=note, empty=empty)
+        return lines(about, {self.legend: self.worst(family, **where)}, width=width, most=most, signed=signed)
+
+    def shares(
+        self, title: str, family: Family, *symptoms: str, empty: str, note: str = "", width: int = 8
+    ) -> timeseries.Panel:
+        """A gauge over time that is a share, at most 1."""
+        return self.lines(title, family, *symptoms, empty=empty, unit="percentunit", note=note, width=width, most=1)
 
 
 def number(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.signals import checkpoint, source_lag
+from exporter.families import Family
+from exporter.signals import checkpoint, latency, source_lag
 from grafana.bounds import GREEN, ORANGE, RED
-from grafana.panels import About, Panel, lines, states
-from grafana.queries import Scope
+from grafana.panels import About, Each, Panel, lines, states
 
 _NO_CHECKPOINT = "no checkpoint has completed, or the job has ended"
 # What a source's lag does, and as what number a timeline shows it.
@@ -17,10 +17,11 @@ STATUSES = {
 }
 
 
-def source_status(scope: Scope, legend: str, *by: str, width: int, height: int) -> Panel:
-    """What the lag of each source does. by: the labels of its legend."""
+def source_status(sources: Each, *, height: int) -> Panel:
+    """What the lag of each source does."""
     coded = [
-        f"{code} * " + scope.gauge(source_lag.STATUS, status=f'="{status}"') for code, status in enumerate(STATUSES)
+        f"{code} * " + sources.scope.gauge(source_lag.STATUS, status=f'="{status}"')
+        for code, status in enumerate(STATUSES)
     ]
     return states(
         About(
@@ -28,61 +29,62 @@ def source_status(scope: Scope, legend: str, *by: str, width: int, height: int) 
             families=(source_lag.STATUS,),
             empty="no job runs, it began within the last minute, or no source of it tells its lag",
         ),
-        f"max by ({', '.join(by)}) ({' or '.join(coded)})",
-        legend,
+        f"max by ({', '.join(sources.by)}) ({' or '.join(coded)})",
+        sources.legend,
         words={str(code): word for code, word in enumerate(STATUSES.values())},
-        width=width,
         height=height,
     )
 
 
-def duration(scope: Scope, *by: str, legend: str) -> Panel:
+def latencies(tasks: Each, *, width: int = 8) -> Panel:
+    """How long records take to each task."""
+    return tasks.lines(
+        "Latency, 99th percentile",
+        latency.P99,
+        unit="s",
+        empty="Flink's latency tracking is off, which it is unless asked for",
+        width=width,
+    )
+
+
+def _both(jobs: Each, title: str, first: Family, second: Family, called: str, unit: str) -> Panel:
+    """Two families in one panel. called: what the legend of the second adds."""
+    return lines(
+        About(title=title, families=(first, second), unit=unit, empty=_NO_CHECKPOINT),
+        {jobs.legend: jobs.worst(first), f"{jobs.legend}, {called}": jobs.worst(second)},
+    )
+
+
+def duration(jobs: Each) -> Panel:
     """How long checkpoints take, and how long they normally do."""
-    return lines(
-        About(
-            title="Checkpoint duration",
-            families=(checkpoint.DURATION, checkpoint.BASELINE),
-            unit="s",
-            empty=_NO_CHECKPOINT,
-        ),
-        {
-            legend: scope.worst(checkpoint.DURATION, *by),
-            f"{legend}, normally": scope.worst(checkpoint.BASELINE, *by),
-        },
-    )
+    return _both(jobs, "Checkpoint duration", checkpoint.DURATION, checkpoint.BASELINE, "normally", "s")
 
 
-def duration_ratio(scope: Scope, *by: str, legend: str) -> Panel:
+def duration_ratio(jobs: Each) -> Panel:
     """Checkpoints against what is normal for the job."""
-    return lines(
-        About(
-            title="Checkpoint duration over what is normal",
-            families=(checkpoint.DURATION_RATIO,),
-            symptoms=("checkpoint_slow",),
-            note="How many times as long as is normal for the job the last or the present checkpoint takes. Of a few "
-            "milliseconds many times as much is no symptom.",
-            unit="none",
-            empty="fewer than 5 checkpoints have completed, or the job has ended",
-        ),
-        {legend: scope.worst(checkpoint.DURATION_RATIO, *by)},
+    return jobs.lines(
+        "Checkpoint duration over what is normal",
+        checkpoint.DURATION_RATIO,
+        "checkpoint_slow",
+        note="How many times as long as is normal for the job the last or the present checkpoint takes. Of a few "
+        "milliseconds many times as much is no symptom.",
+        unit="none",
+        empty="fewer than 5 checkpoints have completed, or the job has ended",
     )
 
 
-def overdue(scope: Scope, *by: str, legend: str) -> Panel:
+def overdue(jobs: Each) -> Panel:
     """Whether checkpoints complete at all."""
-    return lines(
-        About(
-            title="Age of the last checkpoint over what is allowed",
-            families=(checkpoint.OVERDUE_RATIO,),
-            symptoms=("checkpoint_overdue",),
-            unit="percentunit",
-            empty="the job takes no checkpoints by itself, or does not run",
-        ),
-        {legend: scope.worst(checkpoint.OVERDUE_RATIO, *by)},
+    return jobs.lines(
+        "Age of the last checkpoint over what is allowed",
+        checkpoint.OVERDUE_RATIO,
+        "checkpoint_overdue",
+        unit="percentunit",
+        empty="the job takes no checkpoints by itself, or does not run",
     )
 
 
-def checkpoint_failures(scope: Scope, *by: str, legend: str) -> Panel:
+def checkpoint_failures(reasons: Each) -> Panel:
     """Checkpoints that failed, and why."""
     return lines(
         About(
@@ -90,22 +92,11 @@ def checkpoint_failures(scope: Scope, *by: str, legend: str) -> Panel:
             families=(checkpoint.FAILURES,),
             empty="no checkpoint has failed as far as Flink remembers, or the job has ended",
         ),
-        {legend: scope.increase(checkpoint.FAILURES, *by, "reason")},
+        {reasons.legend: reasons.scope.increase(checkpoint.FAILURES, *reasons.by)},
         bars=True,
     )
 
 
-def state_size(scope: Scope, *by: str, legend: str) -> Panel:
+def state_size(jobs: Each) -> Panel:
     """How much state there is, and how much of it is written."""
-    return lines(
-        About(
-            title="Size of the state",
-            families=(checkpoint.STATE_SIZE, checkpoint.SIZE),
-            unit="bytes",
-            empty=_NO_CHECKPOINT,
-        ),
-        {
-            legend: scope.worst(checkpoint.STATE_SIZE, *by),
-            f"{legend}, written": scope.worst(checkpoint.SIZE, *by),
-        },
-    )
+    return _both(jobs, "Size of the state", checkpoint.STATE_SIZE, checkpoint.SIZE, "written", "bytes")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from exporter.families import Family
-from exporter.signals import latency, source_lag, throughput, watermark
+from exporter.signals import source_lag, throughput, watermark
 from grafana import frame, shared
-from grafana.panels import About, Column, Panel, lines, rows
+from grafana.panels import About, Column, Each, Panel, lines, rows
 from grafana.queries import Scope
 
 SCOPE = Scope(frame.matchers(frame.CLUSTERS, frame.JOBS))
 _SOURCE = ("cluster", "job_name", "operator_name")
-_TASK = ("cluster", "job_name", "task_name")
+_SOURCES = Each(SCOPE, _SOURCE, "{{job_name}}: {{operator_name}}")
+_TASKS = Each(SCOPE, ("cluster", "job_name", "task_name"), "{{job_name}}: {{task_name}}")
 _UNTOLD = "no job runs, or no source tells its lag"
+_TIMELESS = f"{_UNTOLD}, or records have no time"
 _NO_EVENT_TIME = "no job runs that has watermarks"
 
 
@@ -23,20 +24,13 @@ def build() -> Dashboard:
         frame.SOURCES,
         "How far are jobs behind what there is to read, and behind the clock in event time; do they catch up?",
         [frame.CLUSTERS, frame.JOBS],
-        {"": [_status(), _table()], "Lag": _lag(), "Reading": _reading(), "Event time": _event_time()},
+        {
+            "": [shared.source_status(_SOURCES, height=6), _table()],
+            "Lag": _lag(),
+            "Reading": _reading(),
+            "Event time": _event_time(),
+        },
     )
-
-
-def _source(about: About, family: Family, *, signed: bool = False) -> Panel:
-    return lines(about, {"{{job_name}}: {{operator_name}}": SCOPE.worst(family, *_SOURCE)}, signed=signed)
-
-
-def _task(about: About, family: Family, *, signed: bool = False) -> Panel:
-    return lines(about, {"{{job_name}}: {{task_name}}": SCOPE.worst(family, *_TASK)}, signed=signed)
-
-
-def _status() -> Panel:
-    return shared.source_status(SCOPE, "{{job_name}}: {{operator_name}}", *_SOURCE, width=24, height=6)
 
 
 def _table() -> Panel:
@@ -59,8 +53,8 @@ def _table() -> Panel:
         [
             # Every source of which anything is known. Grafana would call the value of the only query that has one by
             # the name of the first's.
-            " or ".join(f"0 * {SCOPE.worst(family, *_SOURCE)}" for family in families),
-            *(SCOPE.worst(family, *_SOURCE) for family in families),
+            " or ".join(f"0 * {_SOURCES.worst(family)}" for family in families),
+            *(_SOURCES.worst(family) for family in families),
             SCOPE.worst(source_lag.STATUS, *_SOURCE, "status"),
         ],
         [
@@ -84,134 +78,57 @@ def _table() -> Panel:
 
 def _lag() -> list[Panel]:
     return [
-        _source(About(title="Records behind", families=(source_lag.RECORDS,), empty=_UNTOLD), source_lag.RECORDS),
-        _source(
-            About(
-                title="Behind, in time",
-                families=(source_lag.SECONDS,),
-                unit="s",
-                empty=f"{_UNTOLD}, or nothing is read",
-            ),
-            source_lag.SECONDS,
-        ),
-        _source(
-            About(title="Growth of the lag", families=(source_lag.GROWTH,), unit="cps", empty=_UNTOLD),
-            source_lag.GROWTH,
-            signed=True,
-        ),
-        _source(
-            About(
-                title="Time until caught up",
-                families=(source_lag.CATCH_UP,),
-                unit="s",
-                empty="no source catches up: none is behind, or none becomes less so",
-            ),
+        _SOURCES.lines("Records behind", source_lag.RECORDS, empty=_UNTOLD),
+        _SOURCES.lines("Behind, in time", source_lag.SECONDS, unit="s", empty=f"{_UNTOLD}, or nothing is read"),
+        _SOURCES.lines("Growth of the lag", source_lag.GROWTH, unit="cps", empty=_UNTOLD, signed=True),
+        _SOURCES.lines(
+            "Time until caught up",
             source_lag.CATCH_UP,
+            unit="s",
+            empty="no source catches up: none is behind, or none becomes less so",
         ),
-        _source(
-            About(
-                title="Age of records when sent on",
-                families=(source_lag.EMIT,),
-                unit="s",
-                empty=f"{_UNTOLD}, or records have no time",
-            ),
-            source_lag.EMIT,
-            signed=True,
-        ),
-        _source(
-            About(
-                title="Age of records when fetched",
-                families=(source_lag.FETCH,),
-                unit="s",
-                empty=f"{_UNTOLD}, or records have no time",
-            ),
-            source_lag.FETCH,
-            signed=True,
-        ),
+        _SOURCES.lines("Age of records when sent on", source_lag.EMIT, unit="s", empty=_TIMELESS, signed=True),
+        _SOURCES.lines("Age of records when fetched", source_lag.FETCH, unit="s", empty=_TIMELESS, signed=True),
     ]
 
 
 def _reading() -> list[Panel]:
     return [
-        _source(
-            About(
-                title="Nothing to read",
-                families=(source_lag.IDLE_SECONDS,),
-                unit="s",
-                empty="no job runs, or no source tells for how long it is idle",
-            ),
+        _SOURCES.lines(
+            "Nothing to read",
             source_lag.IDLE_SECONDS,
+            unit="s",
+            empty="no job runs, or no source tells for how long it is idle",
         ),
-        _source(
-            About(
-                title="Read since the committed offsets",
-                families=(source_lag.UNCOMMITTED,),
-                empty="no source commits offsets, or none has yet",
-            ),
+        _SOURCES.lines(
+            "Read since the committed offsets",
             source_lag.UNCOMMITTED,
+            empty="no source commits offsets, or none has yet",
         ),
-        _source(
-            About(
-                title="Errors",
-                families=(source_lag.ERRORS,),
-                unit="cps",
-                empty="no job runs, or no source counts its errors",
-            ),
-            source_lag.ERRORS,
-        ),
+        _SOURCES.lines("Errors", source_lag.ERRORS, unit="cps", empty="no job runs, or no source counts its errors"),
     ]
 
 
 def _event_time() -> list[Panel]:
     return [
-        _task(
-            About(title="Watermark lag", families=(watermark.LAG,), unit="s", empty=_NO_EVENT_TIME),
-            watermark.LAG,
-            signed=True,
-        ),
-        _task(
-            About(
-                title="Growth of the watermark lag",
-                families=(watermark.GROWTH,),
-                symptoms=("watermark_lag_growing",),
-                unit="none",
-                empty=_NO_EVENT_TIME,
-            ),
+        _TASKS.lines("Watermark lag", watermark.LAG, unit="s", empty=_NO_EVENT_TIME, signed=True),
+        _TASKS.lines(
+            "Growth of the watermark lag",
             watermark.GROWTH,
+            "watermark_lag_growing",
+            unit="none",
+            empty=_NO_EVENT_TIME,
             signed=True,
         ),
-        _task(
-            About(
-                title="Watermark stands still",
-                families=(watermark.STALLED,),
-                symptoms=("watermark_stalled",),
-                unit="s",
-                empty=_NO_EVENT_TIME,
-            ),
-            watermark.STALLED,
-        ),
-        _task(
-            About(
-                title="How far subtasks are apart",
-                families=(watermark.SPREAD,),
-                unit="s",
-                empty=f"{_NO_EVENT_TIME}, or no task has two subtasks with one",
-            ),
+        _TASKS.lines("Watermark stands still", watermark.STALLED, "watermark_stalled", unit="s", empty=_NO_EVENT_TIME),
+        _TASKS.lines(
+            "How far subtasks are apart",
             watermark.SPREAD,
+            unit="s",
+            empty=f"{_NO_EVENT_TIME}, or no task has two subtasks with one",
         ),
-        _task(
-            About(title="Subtasks without a watermark", families=(watermark.MISSING,), empty=_NO_EVENT_TIME),
-            watermark.MISSING,
-        ),
-        _task(
-            About(
-                title="Late records dropped",
-                families=(throughput.LATE_DROPPED,),
-                unit="cps",
-                empty="no job runs that has windows",
-            ),
-            throughput.LATE_DROPPED,
-        ),
+        _TASKS.lines("Subtasks without a watermark", watermark.MISSING, empty=_NO_EVENT_TIME),
+        _TASKS.lines("Late records dropped", throughput.LATE_DROPPED, unit="cps", empty="no job runs that has windows"),
         lines(
             About(
                 title="Lag of whole jobs",
@@ -226,14 +143,5 @@ def _event_time() -> list[Panel]:
             width=12,
             signed=True,
         ),
-        lines(
-            About(
-                title="Latency, 99th percentile",
-                families=(latency.P99,),
-                unit="s",
-                empty="Flink's latency tracking is off, which it is unless asked for",
-            ),
-            {"{{job_name}}: {{task_name}}": SCOPE.worst(latency.P99, *_TASK)},
-            width=12,
-        ),
+        shared.latencies(_TASKS, width=12),
     ]

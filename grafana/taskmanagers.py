@@ -9,11 +9,12 @@ from exporter.model import JobManager, TaskManager
 from exporter.signals import cluster, gc, heap, resources, slots
 from exporter.symptoms import verdict
 from grafana import frame
-from grafana.panels import About, Column, Panel, lines, number, rows, symptom_rows
+from grafana.panels import About, Column, Each, Panel, number, rows, symptom_rows
 from grafana.queries import Scope
 
 SCOPE = Scope(frame.matchers(frame.CLUSTERS, frame.TASKMANAGER))
-_HOST = "{{host}} {{tm_id}}"
+_HOSTS = Each(SCOPE, ("tm_id", "host"), "{{host}} {{tm_id}}")
+_CLUSTERS = Each(SCOPE, ("cluster",), "{{cluster}}")
 _IDENTITY = ("cluster", "tm_id", "host")
 _NONE = "no TaskManager is registered, or none could be read"
 _DOWN = "no cluster answers"
@@ -35,10 +36,9 @@ def build() -> Dashboard:
 
 
 def _counts() -> list[Panel]:
-    def total(title: str, family: Family, *symptoms: str, how: str = "sum", **about: str) -> Panel:
-        expr = f"{how}({SCOPE.worst(family, 'cluster')})"
-        shown = About(title=title, families=(family,), symptoms=symptoms, empty=about.get("empty", _DOWN))
-        return number(shown, expr)
+    def total(title: str, family: Family, *symptoms: str, how: str = "sum", empty: str = _DOWN) -> Panel:
+        about = About(title=title, families=(family,), symptoms=symptoms, empty=empty)
+        return number(about, f"{how}({SCOPE.worst(family, 'cluster')})")
 
     return [
         total("Registered", cluster.TASKMANAGERS),
@@ -53,11 +53,7 @@ def _counts() -> list[Panel]:
             empty="no cluster has TaskManagers, or the JobManagers start others by themselves",
         ),
         number(
-            About(
-                title="Lost over the whole time",
-                families=(slots.LOSSES,),
-                empty=_DOWN,
-            ),
+            About(title="Lost over the whole time", families=(slots.LOSSES,), empty=_DOWN),
             f"sum({SCOPE.increase(slots.LOSSES, 'cluster', over='$__range')})",
         ),
     ]
@@ -110,40 +106,29 @@ def _symptoms() -> Panel:
     )
 
 
-def _share(title: str, family: Family, *symptoms: str, empty: str = _NONE, width: int = 8) -> Panel:
-    about = About(title=title, families=(family,), symptoms=symptoms, unit="percentunit", empty=empty)
-    return lines(about, {_HOST: SCOPE.worst(family, "tm_id", "host")}, width=width, most=1)
-
-
 def _heap() -> list[Panel]:
     return [
-        _share("Heap in use", heap.RATIO[TaskManager]),
-        _share("Heap that collection cannot free", heap.FLOOR[TaskManager], "heap_high"),
-        _share("Garbage collection", gc.RATIO[TaskManager], "gc_pressure"),
+        _HOSTS.shares("Heap in use", heap.RATIO[TaskManager], empty=_NONE),
+        _HOSTS.shares("Heap that collection cannot free", heap.FLOOR[TaskManager], "heap_high", empty=_NONE),
+        _HOSTS.shares("Garbage collection", gc.RATIO[TaskManager], "gc_pressure", empty=_NONE),
     ]
 
 
 def _resources() -> list[Panel]:
     return [
-        _share("Metaspace", resources.METASPACE, "metaspace_high", empty=f"{_NONE}, or the JVM has no maximum"),
-        _share("Managed memory", resources.MANAGED, empty=f"{_NONE}, or there is no managed memory"),
-        _share("Network memory", resources.NETWORK),
-        _share("File descriptors", resources.FILES, empty=f"{_NONE}, or the system has no maximum"),
-        _share("Processors", resources.CPU, empty=f"{_NONE}, or the JVM does not know"),
-        lines(
-            About(title="Age of the last heartbeat", families=(resources.HEARTBEAT_AGE,), unit="s", empty=_NONE),
-            {_HOST: SCOPE.worst(resources.HEARTBEAT_AGE, "tm_id", "host")},
-        ),
+        _HOSTS.shares("Metaspace", resources.METASPACE, "metaspace_high", empty=f"{_NONE}, or the JVM has no maximum"),
+        _HOSTS.shares("Managed memory", resources.MANAGED, empty=f"{_NONE}, or there is no managed memory"),
+        _HOSTS.shares("Network memory", resources.NETWORK, empty=_NONE),
+        _HOSTS.shares("File descriptors", resources.FILES, empty=f"{_NONE}, or the system has no maximum"),
+        _HOSTS.shares("Processors", resources.CPU, empty=f"{_NONE}, or the JVM does not know"),
+        _HOSTS.lines("Age of the last heartbeat", resources.HEARTBEAT_AGE, unit="s", empty=_NONE),
     ]
 
 
 def _jobmanager() -> list[Panel]:
-    def share(title: str, family: Family) -> Panel:
-        about = About(title=title, families=(family,), unit="percentunit", empty="no JobManager could be read")
-        return lines(about, {"{{cluster}}": SCOPE.worst(family, "cluster")}, most=1)
-
+    unread = "no JobManager could be read"
     return [
-        share("JobManager: heap in use", heap.RATIO[JobManager]),
-        share("JobManager: heap that collection cannot free", heap.FLOOR[JobManager]),
-        share("JobManager: garbage collection", gc.RATIO[JobManager]),
+        _CLUSTERS.shares("JobManager: heap in use", heap.RATIO[JobManager], empty=unread),
+        _CLUSTERS.shares("JobManager: heap that collection cannot free", heap.FLOOR[JobManager], empty=unread),
+        _CLUSTERS.shares("JobManager: garbage collection", gc.RATIO[JobManager], empty=unread),
     ]
