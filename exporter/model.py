@@ -202,7 +202,7 @@ class Vertex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job. One that has ended has no vertices, no checkpoints and no readings.
+    """A job. One that has ended has no vertices, no checkpoints and no readings; only one that has FAILED has failures.
 
     now: the JobManager's clock when the job was read, which all its durations are measured by.
     epoch: when it last became RUNNING; None while it is not running.

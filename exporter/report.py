@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter.columns import cut, width
-from exporter.publish.spelling import measured
+from exporter.publish.spelling import measured, words
 from exporter.symptoms.base import Severity, runbook_page
 from exporter.symptoms.health import ClusterHealth, Evidence, JobHealth, JobLine, ToldFinding
 from exporter.symptoms.wording import duration, short
@@ -18,6 +18,9 @@ _MOST_LINES = 3
 _MOST_EVIDENCE = 2
 # What has lasted no longer than this is of the moment, as is said once for all.
 _OF_THE_MOMENT = 30.0
+
+# Seconds for which a failure may have to do with what is wrong now.
+_LATELY = 3600.0
 
 _PREFIX = "flink_health_"
 
@@ -150,12 +153,21 @@ def _job(health: JobHealth, named: bool, columns: int, paint: Paint) -> Iterator
     begin, end = f"{score:>4}  ", f"  {job.state}"
     name = cut(clean(job.name), max(8, columns - width(begin + end)))
     yield paint(begin, *_STYLES[severity]) + paint(name, "bold") + cut(end, columns - width(begin + name))
-    for story in health.stories:
-        yield from wrap(clean(story), columns, "      ")
+    for line in (*health.stories, *_downfall(health)):
+        yield from wrap(clean(line), columns, "      ")
     for finding in health.findings:
         # What is wrong with a TaskManager is told once, at the cluster.
         brief = finding.about != "job" and not named
         yield from _finding(finding, health.taken_at, columns, paint, indent=6, brief=brief)
+
+
+def _downfall(health: JobHealth) -> Iterator[str]:
+    """What brought the job down last, unless that was long ago."""
+    last = health.downfall
+    if last is None or not (health.job.ended or health.taken_at - last.at <= _LATELY):
+        return
+    ago, where = duration(health.taken_at - last.at), f" in {short(last.task)}" if last.task else ""
+    yield f"Last brought down {ago} ago: {words(last.scenario)}, {last.exception}{where}."
 
 
 def _names(group: str, jobs: Sequence[JobLine], columns: int, paint: Paint) -> list[str]:

@@ -279,7 +279,7 @@ def _checkpoints() -> list[Panel]:
 
 def _restarts() -> list[Panel]:
     unread = "the job has ended, or its restarts could not be read"
-    never = "the job has not failed as far as Flink remembers, the job has ended, or its failures could not be read"
+    never = "Flink remembers no failure of the job, the job has ended, or its failures could not be read"
     return [
         lines(
             About(

@@ -29,6 +29,7 @@ from exporter.report import Diagnosis, lines
 from exporter.signals import skew
 from exporter.symptoms.base import Severity
 from exporter.symptoms.declarations import SYMPTOMS
+from exporter.symptoms.downfall import Downfall
 from exporter.symptoms.health import ClusterHealth, Evidence, JobHealth, JobLine, ToldFinding
 from exporter.terminal import Paint, Screen, Waiting, clean, coloured, forgiving, wrap
 from exporter.watch import Watch
@@ -84,7 +85,9 @@ def line(name: str, severity: Severity | None = None, score: float | None = 1.0,
     return replace(told, **different)
 
 
-def job(told: JobLine, *findings: ToldFinding, stories: tuple[str, ...] = ()) -> JobHealth:
+def job(
+    told: JobLine, *findings: ToldFinding, stories: tuple[str, ...] = (), downfall: Downfall | None = None
+) -> JobHealth:
     return JobHealth(
         job=told,
         taken_at=1010.0,
@@ -92,6 +95,7 @@ def job(told: JobLine, *findings: ToldFinding, stories: tuple[str, ...] = ()) ->
         coverage=1.0,
         deductions={},
         stories=stories,
+        downfall=downfall,
         findings=findings,
         tasks=(),
         trends=(),
@@ -286,6 +290,20 @@ def test_a_name_cannot_write_elsewhere() -> None:
 def test_values_have_their_units(metric: str, value: float, threshold: float, told: str) -> None:
     shown = finding(evidence=(Evidence(metric=metric, labels={}, value=value, threshold=threshold),))
     assert f"                {metric} {told}" in lines([diagnosis(job(line("a", WARNING), shown))], 120, PLAIN, NOTE)
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "told"),
+    [
+        ("RUNNING", 890.0, ["      Last brought down 2 min ago: out of memory, java.lang.Error in Source: orders[1]."]),
+        ("FAILED", -9000.0, ["      Last brought down 3 h ago: out of memory, java.lang.Error in Source: orders[1]."]),
+        ("RUNNING", -9000.0, []),  # long ago: it has nothing to do with what is wrong now
+    ],
+)
+def test_what_brought_an_ill_job_down_last(state: str, at: float, told: list[str]) -> None:
+    last = Downfall(at=at, scenario="out_of_memory", exception="java.lang.Error", task="Source: orders[1] -> Calc[2]")
+    ill = job(line("a", WARNING, state=state), finding(), downfall=last)
+    assert [each for each in lines([diagnosis(ill)], 120, PLAIN, NOTE) if "brought down" in each] == told
 
 
 def test_of_much_evidence_the_rest_is_counted() -> None:

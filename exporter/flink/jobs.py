@@ -54,10 +54,12 @@ class Jobs:
     async def _job(self, line: JobLine, around: Surroundings, on_demand: Collection[tuple[str, Part]]) -> Job:
         job = Job(id=line.id, name=line.name, state=line.state, started_at=line.started_at, now=self._clock())
         if line.state in TERMINAL:
-            return job
+            return await self._ended(job)
         detail = await self.or_nothing(self._rest.job(line.id))
-        if detail is None or detail.state in TERMINAL:
-            return job if detail is None else replace(job, state=detail.state)
+        if detail is None:
+            return job
+        if detail.state in TERMINAL:
+            return await self._ended(replace(job, state=detail.state))
         # What restarts a job where nobody chose depends on whether it has checkpoints.
         needs_settings = self._parts & {Part.CHECKPOINT_SETTINGS, Part.RESTART_STRATEGY}
         settings = await self.or_nothing(self._settings(line)) if needs_settings else None
@@ -81,6 +83,14 @@ class Jobs:
         if (line.id, Part.CHECKPOINT_PHASES) in on_demand:
             job = replace(job, checkpoint_phases=await self.or_nothing(self._phases(job)))
         return job
+
+    async def _ended(self, job: Job) -> Job:
+        """A job that has ended; one that has failed with what brought it down, which is asked once."""
+        if job.state != "FAILED":
+            return job
+        key = (job.id, job.started_at, Part.FAILURES)
+        ask = self._once(key, lambda: self._rest.failures(job.id))
+        return replace(job, failures=await self._part(Part.FAILURES, ask))
 
     async def _vertex(self, job: str, line: VertexLine, epoch: float | None, around: Surroundings) -> Vertex:
         hosts = await self._part(Part.HOSTS, self._hosts(job, line.id, epoch)) if line.running else None

@@ -82,6 +82,12 @@ def deciding(failure: Failure) -> Row | None:
     return next(matching, None)
 
 
+def root_cause(failure: Failure) -> str:
+    """The class of the exception at the end of its chain of causes."""
+    thrown = _THROWN.findall(failure.trace)
+    return thrown[-1][0] if thrown else failure.name
+
+
 def _is_users(trace: str) -> bool:
     """Whether any of the exceptions was thrown by code that is not the framework's, or by what that code called."""
     return any(_thrown_by_user(link) for link in trace.split("Caused by: "))
@@ -97,7 +103,7 @@ def _thrown_by_user(link: str) -> bool:
 
 
 def remember(job: Job, past: Past, now: float) -> Iterator[Note]:
-    if job.failures is None:
+    if job.failures is None or job.terminal:
         return
     seen = past[_SEEN]
     known = {point.tick for point in seen}
@@ -124,7 +130,7 @@ def _tick(failure: Failure) -> tuple[float, str, str | None]:
 
 
 def derive(job: Job, past: Past, now: float) -> Iterator[Sample]:
-    if job.failures is None:
+    if job.failures is None or job.terminal:
         return
     for name, track in _TOTALS.items():
         point = past.last(track)

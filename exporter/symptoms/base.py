@@ -113,8 +113,8 @@ class Symptom:
     long; None where there is no such level. calm: how many seconds it must be over before it ends.
     only, unless: what else must be so, and what must not.
     summary: one sentence for people, with `{value}`. clause: the same in few words, for a chain of causes, with
-    `{task}`, the labels of the worst sample and what is shown. action: what to do first; actions: what instead, where
-    the worst sample has such a label value.
+    `{task}`, the labels of the worst sample, what is shown, and `{downfall}`, what brought the job down last.
+    action: what to do first; actions: what instead, where the worst sample has such a label value.
     explained_by: names of the symptoms that may be its cause. local: it is the cause only of what is wrong in the
     same task. downstream: tasks pass it on to those after them, so that it began with the first of them.
     shows: families that help to understand it, by a word for each. normal: by one of these, the family that says what

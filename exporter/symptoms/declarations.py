@@ -120,7 +120,7 @@ JOB_LIFE = (
         calm=0,
         unless=(Condition(Measure(lifecycle.STATE, {"state": _ALIVE}), Above(0), on=("cluster", "job_name")),),
         summary="The job has failed for good, and no other job of its name runs",
-        clause="the job has failed for good",
+        clause="the job has failed for good: {downfall}",
         action="Read the root exception in the web UI, repair, start from its last checkpoint or savepoint, if any.",
         deduction=0.5,
     ),

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from exporter.families import IDENTITY, Family, Row, shown
 from exporter.model import TERMINAL, Cluster, Job, Vertex
 from exporter.signals import bottleneck, busy, coverage, skew, throughput, watermark
-from exporter.symptoms import verdict
+from exporter.symptoms import downfall, verdict
 from exporter.symptoms.base import Severity
+from exporter.symptoms.downfall import Downfall
 from exporter.symptoms.explain import Explained, Graph, explain, first, stories
 from exporter.symptoms.judge import Finding
 from exporter.symptoms.trends import TrendLine
@@ -104,8 +105,11 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobHealth:
-    """A job in full. web_ui: its page in Flink's own. stories: what is wrong and why, a sentence each. findings: causes
-    before effects."""
+    """A job in full.
+
+    web_ui: its page in Flink's own. stories: what is wrong and why, a sentence each. downfall: what brought it down
+    last, as long as Flink remembers. findings: causes before effects.
+    """
 
     job: JobLine
     taken_at: float
@@ -113,6 +117,7 @@ class JobHealth:
     coverage: float | None
     deductions: Mapping[str, float]
     stories: tuple[str, ...]
+    downfall: Downfall | None
     findings: tuple[ToldFinding, ...]
     tasks: tuple[TaskHealth, ...]
     trends: tuple[TrendLine, ...]
@@ -218,6 +223,7 @@ def job_health(judged: Judged, job_id: str) -> JobHealth | None:
         coverage=next((row.value for row in mine if row.family is coverage.JOB_COVERAGE), None),
         deductions=taken,
         stories=tuple(stories(explained, contexts)),
+        downfall=downfall.last(job),
         findings=tuple(_told(each, published, judged.runbook, taken) for each in explained),
         tasks=_tasks(job, mine),
         trends=tuple(judged.trends.get(job.id, ())),
@@ -328,6 +334,9 @@ def _context(found: Finding, published: Published, job: Job) -> dict[str, object
         return {}
     worst = first(found, Graph(job))
     context: dict[str, object] = dict(zip(worst.family.all_labels, worst.labels, strict=True))
+    brought_down = downfall.last(job)
+    if brought_down and brought_down.words:
+        context["downfall"] = brought_down.words
     if "reason" in context:
         context["reason"] = str(context["reason"]).replace("_", " ")
     for word, family in found.symptom.shows.items():

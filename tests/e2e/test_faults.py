@@ -31,7 +31,7 @@ from tests.e2e.faults import (
     fixed_delay,
     stage,
 )
-from tests.e2e.running import Published, eventually
+from tests.e2e.running import Published, eventually, raw
 
 pytestmark = pytest.mark.flink
 
@@ -209,6 +209,11 @@ def test_a_fixed_delay_counts_down_and_then_the_job_is_gone(scene: Scene) -> Non
     page = scene.exporter.page()
     assert page.names_of(job_id=job.id) == {STATE, SYMPTOM}
     assert page.all(SYMPTOM, job_id=job.id) == page.all(SYMPTOM, job_id=job.id, symptom="job_failed")
+    for mode in MODES:
+        told = raw(f"{scene.exporter.url}/api/v1/clusters/{mode}/jobs/{job.id}")["health"]
+        assert told["stories"] == ["The job has failed for good: user code."]
+        assert told["downfall"]["exception"] == "java.lang.IllegalStateException"
+        assert told["downfall"]["at"] == scene.root_failures(job)[0]["timestamp"] / 1000
 
 
 def test_a_failure_rate_refills_with_time(scene: Scene) -> None:

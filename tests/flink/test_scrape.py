@@ -404,11 +404,33 @@ async def test_a_look_that_is_broken_off_leaves_nothing_behind(
 
 async def test_a_job_that_has_ended_since_the_overview(fake_flink: FakeFlink, session: aiohttp.ClientSession) -> None:
     orders = fake_flink.look.job(ORDERS)
-    fake_flink.edit(f"/jobs/{orders}", lambda reply: {**reply, "state": "FAILED"})
+    fake_flink.edit(f"/jobs/{orders}", lambda reply: {**reply, "state": "CANCELED"})
     scrape = await scraper(session, fake_flink).scrape()
     job = by_name(scrape.cluster)[ORDERS]
-    assert (job.state, job.vertices, scrape.errors) == ("FAILED", (), ())
+    assert (job.state, job.vertices, scrape.errors) == ("CANCELED", (), ())
     assert fake_flink.asked(f"/jobs/{orders}/**") == []
+
+
+@pytest.mark.parametrize("already", [True, False], ids=["in the overview", "since the overview"])
+async def test_a_job_that_has_failed_is_asked_once_why(
+    already: bool, fake_flink: FakeFlink, session: aiohttp.ClientSession
+) -> None:
+    invoices = fake_flink.look.job("invoices-restarting")
+
+    def failed(reply: dict[str, Any]) -> dict[str, Any]:
+        return {"jobs": [{**job, "state": "FAILED"} if job["jid"] == invoices else job for job in reply["jobs"]]}
+
+    if already:
+        fake_flink.edit("/jobs/overview", failed)
+    else:
+        fake_flink.edit(f"/jobs/{invoices}", lambda reply: {**reply, "state": "FAILED"})
+    reads = scraper(session, fake_flink)
+    for _ in range(3):
+        job = by_name((await reads.scrape()).cluster)["invoices-restarting"]
+        assert (job.state, job.vertices, job.restart_strategy) == ("FAILED", (), None)
+        assert job.failures is not None
+        assert job.failures.entries[-1].name == "java.lang.NumberFormatException"
+    assert fake_flink.asked(f"/jobs/{invoices}/**") == [f"/jobs/{invoices}/exceptions"]
 
 
 async def test_a_job_that_restarts_has_no_epoch_and_no_readings(

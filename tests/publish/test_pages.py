@@ -12,6 +12,7 @@ import pytest
 from exporter import __version__
 from exporter.publish import pages, pictures, spelling
 from exporter.symptoms.base import Severity
+from exporter.symptoms.downfall import Downfall
 from exporter.symptoms.health import ClusterHealth, JobHealth
 from exporter.symptoms.verdict import deductions, score
 from tests.publish import told
@@ -185,6 +186,12 @@ class TestJob:
         assert "100 − 30 bottleneck − 30 checkpoint slow − 20 source lag growing − 15 GC pressure = 5" in words
         left = score(told.ILL.deductions)
         assert left == told.ILL_LINE.score
+
+    def test_what_brought_it_down_last(self) -> None:
+        last = Downfall(at=told.NOW - 180, scenario="out_of_memory", exception="java.lang.Error", task="<b>map</b>")
+        words = "Last brought down 3 min ago: out of memory, java.lang.Error in <b>map</b>."
+        assert words in page(replace(told.ILL, downfall=last)).text
+        assert "Last brought down" not in page(told.ILL).text
 
     def test_a_job_that_is_well(self) -> None:
         seen = page(told.WELL)

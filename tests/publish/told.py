@@ -129,6 +129,7 @@ def job(
         coverage=0.98,
         deductions={each.symptom: each.deduction for each in findings if each.deduction},
         stories=(),
+        downfall=None,
         findings=tuple(findings),
         tasks=tuple(tasks),
         trends=(),

@@ -282,6 +282,10 @@ def test_all_counters_begin_at_nought() -> None:
     assert run(SIGNAL, seen(failed())) == {f"{family}{{{name}}}": 0 for family in families for name in SCENARIOS}
 
 
+def test_a_job_that_has_failed_for_good_counts_nothing() -> None:
+    assert run(SIGNAL, seen(failed(1), failed(1, 2, state="FAILED"))) == {}
+
+
 @pytest.mark.parametrize(
     ("looks", "expected"),
     [

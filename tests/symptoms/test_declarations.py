@@ -62,11 +62,12 @@ def test_a_summary_can_be_told_by_python_and_by_prometheus(symptom: Symptom) -> 
 
 @each
 def test_a_clause_can_be_told(symptom: Symptom) -> None:
-    """Of what its metrics have labels for, and of what it shows; `share` is worked out of a task's parallelism."""
+    """Of labels, of what is shown and of what brought the job down; `share` is worked out of a task's parallelism."""
     labels = symptom.measure.family.all_labels
     words: dict[str, object] = dict.fromkeys(labels, "x") | dict.fromkeys(symptom.shows, Value(0.5))
     if "task_name" in labels:
         words |= {"task": "x", "share": 0.5}
+    words["downfall"] = "x"
     assert symptom.clause.format(value=Value(0.5), **words)
     assert not symptom.clause.endswith(".")
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from exporter.families import Row
-from exporter.model import Cluster, ClusterState, Job
+from exporter.model import Cluster, ClusterState, Failure, Failures, Job
 from exporter.symptoms import verdict
 from exporter.symptoms.base import Severity
+from exporter.symptoms.downfall import Downfall
 from exporter.symptoms.health import (
     ClusterHealth,
     Evidence,
@@ -343,7 +344,35 @@ def test_a_job_that_has_ended(state: str) -> None:
 def test_a_job_that_has_failed_says_so_without_a_score() -> None:
     told = health({"job_state{state=FAILED}": 1.0}, job(state="FAILED"))
     assert (told.job.score, told.job.severity, told.job.symptoms) == (None, Severity.CRITICAL, ("job_failed",))
-    assert told.stories == ("The job has failed for good.",)
+    assert told.stories == ("The job has failed for good, and no other job of its name runs.",)
+    assert told.downfall is None
+
+
+OUT_OF_MEMORY = Downfall(at=9.0, scenario="out_of_memory", exception="java.lang.OutOfMemoryError", task="map")
+
+
+def brought_down(exception: str, trace: str = "", state: str = "FAILED") -> JobHealth:
+    entries = (Failure(at=7.0, name="a.B", trace=""), Failure(at=9.0, name=exception, trace=trace, task="map"))
+    ended = replace(job(state=state), failures=Failures(entries=entries, truncated=False))
+    return health({f"job_state{{state={state}}}": 1.0}, ended)
+
+
+def test_a_job_that_has_failed_names_what_brought_it_down() -> None:
+    told = brought_down("a.B", "a.B: x\nCaused by: java.lang.OutOfMemoryError: Java heap space\n")
+    assert told.stories == ("The job has failed for good: out of memory.",)
+    assert told.downfall == OUT_OF_MEMORY
+
+
+def test_what_nobody_has_a_name_for_is_told_by_its_class_alone() -> None:
+    told = brought_down("com.example.Odd")
+    assert told.stories == ("The job has failed for good, and no other job of its name runs.",)
+    assert told.downfall == Downfall(at=9.0, scenario="other", exception="com.example.Odd", task="map")
+
+
+def test_a_job_that_runs_again_tells_what_brought_it_down_last() -> None:
+    told = brought_down("java.lang.OutOfMemoryError", state="RUNNING")
+    assert told.stories == ()
+    assert told.downfall == OUT_OF_MEMORY
 
 
 def test_a_jobs_values_are_its_own() -> None:
