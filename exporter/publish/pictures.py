@@ -14,7 +14,7 @@ from exporter.symptoms.trends import TrendLine
 
 # Pixels. The widths of signs are guessed, on the safe side: a server cannot measure the fonts of a browser.
 _PADDING = 12.0
-_BOLD, _SMALL = 8.2, 7.0
+_NAME, _NOTE, _SMALL = 8.8, 8.2, 7.0
 
 _SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_EDGE = 240.0, 44.0, 4.0
 # Points are half a minute apart; where more time lies between two, nothing was known meanwhile.
@@ -103,14 +103,14 @@ def _node(number: int, task: TaskHealth, box: graph.Box, mark: Severity | None) 
     if task.bottleneck is not None:
         reason = spelling.words(task.bottleneck)
         whole, brief = f"◆ bottleneck: {reason}", f"◆ {reason}"
-        note = whole if len(whole) * _BOLD <= box.width else cut(brief, box.width / _BOLD)
+        note = whole if len(whole) * _NOTE <= box.width else cut(brief, box.width / _NOTE)
     elif not task.running:
         note = "not running"
     return Node(
         number=number,
         task=task,
         box=box,
-        name=_name(task.name, room / _BOLD),
+        name=_name(task.name, room / _NAME),
         detail=cut(f"× {task.parallelism}{flow}", room / _SMALL),
         segments=_segments(task, room),
         caption=_caption(task),
