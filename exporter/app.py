@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp import web
@@ -47,8 +48,8 @@ _PATIENCE = 4
 
 _SHUTDOWN = 2.0
 
-# What every watch goes by: where one of these changes, all begin anew.
-_OF_ALL_WATCHES = ("signals", "symptoms", "limits")
+# What every watch is made of: where one of these changes, all begin anew.
+_OF_ALL_WATCHES = ("signals", "limits")
 
 
 class CannotStart(Exception):
@@ -114,19 +115,27 @@ class Board:
         return known[1]
 
 
+class Running(NamedTuple):
+    """A watch, what it was made of, and the task that runs it."""
+
+    settings: ClusterSettings
+    watch: Watch
+    task: asyncio.Task[None]
+
+
 class App:
     """The watches of all clusters and what they tell, under settings that can be replaced while it runs."""
 
     def __init__(self, session: aiohttp.ClientSession, told: Callable[[Report], None] = lambda _report: None) -> None:
         self._session = session
         self._told = told
-        self._watches: dict[str, tuple[ClusterSettings, asyncio.Task[None]]] = {}
+        self._watches: dict[str, Running] = {}
         self._settings: Settings | None = None
         self.telemetry = Telemetry()
         self.board = Board(self.telemetry, SIGNALS)
 
     async def apply(self, settings: Settings) -> None:
-        """Watches what these settings say; clusters whose settings stay the same are not disturbed.
+        """Watches what these settings say; of clusters whose settings stay the same nothing is forgotten.
 
         Raises CannotStart before anything is changed.
         """
@@ -134,22 +143,25 @@ class App:
         old, self._settings = self._settings, settings
         same = old is not None and all(getattr(old, key) == getattr(settings, key) for key in _OF_ALL_WATCHES)
         wanted = {cluster.name: cluster for cluster in settings.clusters}
-        for name, (cluster, task) in list(self._watches.items()):
-            if not same or wanted.get(name) != cluster:
+        for name, running in list(self._watches.items()):
+            if not same or wanted.get(name) != running.settings:
                 del self._watches[name]
-                await _ended(task)
+                await _ended(running.task)
+            else:
+                running.watch.judge_by(symptoms_of(settings))
         urls = {name: str(cluster.url) for name, cluster in wanted.items()}
         self.board.expect(urls, settings.symptoms.runbook_url)
         for name, cluster in wanted.items():
             if name not in self._watches:
                 watch = self._watch(cluster, settings, contexts[name])
-                self._watches[name] = cluster, asyncio.create_task(watch.run(), name=f"watch {name}")
+                task = asyncio.create_task(watch.run(), name=f"watch {name}")
+                self._watches[name] = Running(cluster, watch, task)
         self.telemetry.reloaded(True, time.time())
 
     async def close(self) -> None:
         """Ends all watches."""
-        for _, task in self._watches.values():
-            await _ended(task)
+        for running in self._watches.values():
+            await _ended(running.task)
 
     def _watch(self, cluster: ClusterSettings, settings: Settings, tls: ssl.SSLContext | None) -> Watch:
         return watch_of(

@@ -85,6 +85,10 @@ class Watch:
         self._told: frozenset[str] = frozenset()
         self._state: ClusterState | None = None
 
+    def judge_by(self, symptoms: Sequence[Symptom]) -> None:
+        """Judges by these from the next cycle on, and forgets nothing."""
+        self._judge.symptoms = symptoms
+
     async def run(self) -> None:
         """Cycles until cancelled. A cycle that takes longer than the interval is followed by the next at once."""
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -461,6 +462,16 @@ def test_it_judges_by_the_symptoms_that_it_is_told_to(tmp_path: Path) -> None:
     config.write_text(cluster + told)
     with exporter("--config.file", str(config)) as running:
         until(lambda: running.metrics().get(symptom) == 1, lambda: f"{symptom} in {running.metrics()}")
+
+        def since() -> float:
+            (finding,) = json.loads(running.get("/api/v1/health")[1])["clusters"][0]["findings"]
+            return float(finding["since"])
+
+        before = since()
+        config.write_text(cluster + told.replace("1s", "2s"))
+        running.process.send_signal(signal.SIGHUP)
+        running.line("loaded anew")
+        assert since() == before, "a change of the symptoms forgets nothing"
 
         config.write_text(cluster + "symptoms: {disabled: [cluster_unreachable]}")
         running.process.send_signal(signal.SIGHUP)

@@ -28,17 +28,20 @@ class Judgement:
 
 
 class Judge:
-    """Judges one cluster by some symptoms. Not shared between clusters, nor used by two cycles at once."""
+    """Judges one cluster. Not shared between clusters, nor used by two cycles at once.
+
+    symptoms: what it judges by. Others may take their place at any time: what is pending or holds stays so.
+    """
 
     def __init__(self, symptoms: Sequence[Symptom]) -> None:
-        self._symptoms = symptoms
+        self.symptoms = symptoms
         self._memory: Memory = {}
         self._history = History()
 
     def judge(self, cluster: Cluster, rows: Sequence[Row], now: float) -> Judgement:
         """What is wrong now. Never raises: a judgement that fails is its own loss."""
         try:
-            findings, self._memory = judge(rows, self._symptoms, self._memory, now)
+            findings, self._memory = judge(rows, self.symptoms, self._memory, now)
             told = (*verdict.rows(findings), *verdict.scores(cluster, findings, rows))
             trends.remember(cluster, (*rows, *told), self._history, now)
             return Judgement(findings, told, trends.lines(self._history))
