@@ -20,6 +20,7 @@ from typing import TextIO
 import uvloop
 
 from exporter import app, report
+from exporter.columns import width
 from exporter.config import ClusterSettings, Settings
 from exporter.publish import api
 from exporter.report import Diagnosis
@@ -267,9 +268,11 @@ class Running:
             self._out.write(api.body(Answer(ready=True, clusters=clusters, jobs=jobs)).decode())
         elif watching:
             foot = f"{time.strftime('%H:%M:%S')}, watched for {duration(time.monotonic() - self._began)}; Ctrl-C ends"
-            self._screen.show(self._lines(found, _NOTE_OF_WATCH), foot)
+            # What is redrawn in place must not take more lines than are counted.
+            pages = [line for line in self._runbook(found) if width(line) <= columns()]
+            self._screen.show([*self._lines(found, _NOTE_OF_WATCH), *pages], foot)
         elif any(each.up for each in found):
-            self._out.write("\n".join([*self._lines(found, _NOTE), ""]))
+            self._out.write("\n".join([*self._lines(found, _NOTE), *self._runbook(found), ""]))
         self._out.flush()
         # While watching they stand in what is shown, and would stand there again and again.
         for trouble in [] if watching else [trouble for each in found for trouble in troubles(each)]:
@@ -278,3 +281,7 @@ class Running:
     def _lines(self, found: Sequence[Diagnosis], note: str) -> list[str]:
         paint = Paint(self._options.colour and coloured(self._out))
         return report.lines(found, columns(), paint, note)
+
+    def _runbook(self, found: Sequence[Diagnosis]) -> list[str]:
+        where = report.runbook(found)
+        return ["", where] if where else []

@@ -64,8 +64,7 @@ def lines(found: Sequence[Diagnosis], columns: int, paint: Paint, note: str) -> 
     told = [paint(line, "dim") for line in wrap(note, columns)]
     for each in found:
         told += ["", *_cluster(each, columns, paint)]
-    runbook = _runbook([finding for each in found for finding in _findings(each)])
-    return [*told, "", *(paint(line, "dim") for line in wrap(runbook, columns))] if runbook else told
+    return told
 
 
 def _findings(found: Diagnosis) -> Iterator[ToldFinding]:
@@ -74,11 +73,11 @@ def _findings(found: Diagnosis) -> Iterator[ToldFinding]:
         yield from job.findings
 
 
-def _runbook(findings: Iterable[ToldFinding]) -> str:
-    """Where the pages are, said once: an address is wider than most terminals."""
-    pages = {finding.runbook: runbook_page(finding.symptom) for finding in findings}
+def runbook(found: Sequence[Diagnosis]) -> str | None:
+    """Where the pages are, in a line of any width: a broken address leads nowhere. None where no page is needed."""
+    pages = {finding.runbook: runbook_page(finding.symptom) for each in found for finding in _findings(each)}
     addresses = {url if len(pages) == 1 else url.replace(page, "NAME") for url, page in pages.items()}
-    return f"Runbook: {' '.join(clean(address) for address in sorted(addresses))}" if addresses else ""
+    return f"Runbook: {' '.join(clean(address) for address in sorted(addresses))}" if addresses else None
 
 
 def _group(job: JobLine) -> str:

@@ -64,7 +64,14 @@ ROOMS: dict[str, set[str]] = {
         *("exporter.config", "exporter.config_values", "exporter.publish", "exporter.telemetry"),
     },
     "exporter.diagnose": {
-        *("exporter.app", "exporter.config", "exporter.publish", "exporter.report", "exporter.suggestion"),
+        *(
+            "exporter.app",
+            "exporter.columns",
+            "exporter.config",
+            "exporter.publish",
+            "exporter.report",
+            "exporter.suggestion",
+        ),
         *("exporter.symptoms", "exporter.terminal", "exporter.watch"),
     },
     "exporter.report": {"exporter.symptoms", "exporter.terminal", "exporter.columns", "exporter.publish.spelling"},

@@ -25,7 +25,7 @@ from exporter.columns import cut, width
 from exporter.config import ClusterSettings, Settings
 from exporter.diagnose import CannotLook, Options, Running, exit_code, of_the_moment, troubles
 from exporter.publish import api
-from exporter.report import Diagnosis, lines
+from exporter.report import Diagnosis, lines, runbook
 from exporter.signals import skew
 from exporter.symptoms.base import Severity
 from exporter.symptoms.declarations import SYMPTOMS
@@ -204,9 +204,7 @@ healthy: clicks, visits
 ended: old (FINISHED)
 
 test  unreachable, http://test:8081
-  http://test:8081/overview: connection refused
-
-Runbook: https://wiki/NAME.md"""
+  http://test:8081/overview: connection refused"""
 
 
 # ---- The report
@@ -214,6 +212,23 @@ Runbook: https://wiki/NAME.md"""
 
 def test_a_whole_report() -> None:
     assert "\n".join(lines([PROD, DOWN], 80, PLAIN, NOTE)) == REPORT
+
+
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [
+        ([PROD, DOWN], "Runbook: https://wiki/NAME.md"),
+        ([diagnosis(job(line("a", WARNING), finding()))], "Runbook: https://wiki/skew.md"),
+        ([diagnosis(job(line("a")))], None),
+        (
+            [diagnosis(job(line("a", WARNING), finding(runbook=f"https://wiki/{'deep/' * 60}skew.md")))],
+            f"Runbook: https://wiki/{'deep/' * 60}skew.md",
+        ),
+    ],
+    ids=["of several symptoms", "of one", "of none", "however long"],
+)
+def test_the_address_of_the_runbook_is_told_once_and_whole(told: list[Diagnosis], where: str | None) -> None:
+    assert runbook(told) == where
 
 
 @pytest.mark.parametrize("columns", [24, 33, 40, 60, 79, 80, 120, 250])

@@ -43,6 +43,9 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _METRIC = re.compile(r"(?<![\w:])flink_health_[a-z0-9_]+[a-z0-9](?![a-z0-9_\\])")
 _CHOICES = re.compile(r"\b(flink_health_[a-z_]*)\\\(([a-z_\\|]+)\\\)")
 _ALERT = re.compile(r"\bFlink[A-Z][A-Za-z]+\b")
+# What `diagnose` says is to be done, and the page that it names behind it.
+_ADVICE = re.compile(r"^ +→ ([^→\[]*)\[([a-z-]+)\]$", re.MULTILINE)
+_ADVISED = {symptom.runbook: {symptom.action, *symptom.actions.values()} for symptom in SYMPTOMS}
 
 
 def _prose(text: str) -> str:
@@ -175,3 +178,13 @@ def test_commands_have_their_output_and_a_known_mark(page: Path) -> None:
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
 def test_nothing_of_a_machine_is_told(page: Path) -> None:
     assert not re.findall(r"/(?:tmp|root|home|Users)/", page.read_text())
+
+
+@pytest.mark.parametrize("page", [*pages(), ROOT / "README.md"], ids=lambda page: page.stem)
+def test_what_diagnose_was_seen_to_advise_it_still_does(page: Path) -> None:
+    for advice, name in _ADVICE.findall(page.read_text()):
+        assert " ".join(advice.split()) in _ADVISED[name]
+
+
+def test_advice_is_found_on_the_pages() -> None:
+    assert sum(len(_ADVICE.findall(page.read_text())) for page in pages()) > 10
