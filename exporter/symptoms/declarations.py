@@ -455,8 +455,9 @@ TASKMANAGERS = (
         name="heap_high",
         entity="taskmanager",
         measure=Measure(heap.FLOOR[TaskManager]),
-        warning=Above(0.85, lasting=10 * MINUTE),
-        critical=Above(0.95, lasting=5 * MINUTE),
+        # The floor is the lowest of 5 minutes already: who waits for much more hears of the lost TaskManager first.
+        warning=Above(0.85, lasting=2 * MINUTE),
+        critical=Above(0.95, lasting=2 * MINUTE),
         summary="Garbage collection cannot free more than the rest of the heap: {value:.0%} stays in use",
         clause="the heap of {host} stays full",
         action="Raise taskmanager.memory.task.heap.size, move state to RocksDB, or find the leak in a heap dump.",
