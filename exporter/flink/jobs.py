@@ -11,7 +11,17 @@ from exporter.flink import strategies
 from exporter.flink.errors import FlinkError, NotFound
 from exporter.flink.replies import JobLine, VertexLine
 from exporter.flink.rest import Rest
-from exporter.model import TERMINAL, Checkpoints, CheckpointSettings, Job, Part, RestartStrategy, TaskManager, Vertex
+from exporter.model import (
+    TERMINAL,
+    Checkpoints,
+    CheckpointSettings,
+    Failures,
+    Job,
+    Part,
+    RestartStrategy,
+    TaskManager,
+    Vertex,
+)
 
 T = TypeVar("T")
 
@@ -89,8 +99,14 @@ class Jobs:
         if job.state != "FAILED":
             return job
         key = (job.id, job.started_at, Part.FAILURES)
-        ask = self._once(key, lambda: self._rest.failures(job.id))
+        ask = self._once(key, lambda: self._failures_until_the_end(job.id))
         return replace(job, failures=await self._part(Part.FAILURES, ask))
+
+    async def _failures_until_the_end(self, job: str) -> Failures:
+        # Flink answers from a copy of the job that it renews every few seconds: one from before the end lacks the last.
+        if (await self._rest.job(job)).state != "FAILED":
+            raise NotFound(f"job {job} has failed, and Flink does not tell of its last failure yet")
+        return await self._rest.failures(job)
 
     async def _vertex(self, job: str, line: VertexLine, epoch: float | None, around: Surroundings) -> Vertex:
         hosts = await self._part(Part.HOSTS, self._hosts(job, line.id, epoch)) if line.running else None

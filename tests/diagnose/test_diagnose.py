@@ -12,7 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -426,23 +427,25 @@ def test_a_fault_of_our_own_is_a_line_too(monkeypatch: pytest.MonkeyPatch, capsy
 # ---- The program as its users run it
 
 
-def started(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "exporter", "diagnose", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | environment,
-    )
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The program, until the end of the block at the longest."""
+    command = [sys.executable, "-m", "exporter", "diagnose", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def test_ctrl_c_ends_it_quietly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        program = started("--flink.url", f"http://127.0.0.1:{silent.getsockname()[1]}")
         silent.settimeout(20)
-        connection, _ = silent.accept()
-        with connection:
-            program.send_signal(signal.SIGINT)
-            assert program.communicate(timeout=20) == (b"", b"")
+        with started("--flink.url", f"http://127.0.0.1:{silent.getsockname()[1]}") as program:
+            connection, _ = silent.accept()
+            with connection:
+                program.send_signal(signal.SIGINT)
+                assert program.communicate(timeout=20) == (b"", b"")
     assert program.returncode == 130
 
 

@@ -11,8 +11,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -210,10 +211,16 @@ def test_a_fixed_delay_counts_down_and_then_the_job_is_gone(scene: Scene) -> Non
     assert page.names_of(job_id=job.id) == {STATE, SYMPTOM}
     assert page.all(SYMPTOM, job_id=job.id) == page.all(SYMPTOM, job_id=job.id, symptom="job_failed")
     for mode in MODES:
-        told = raw(f"{scene.exporter.url}/api/v1/clusters/{mode}/jobs/{job.id}")["health"]
+        told = eventually(partial(told_of_the_end, scene, mode, job), "what brought it down", 30)
         assert told["stories"] == ["The job has failed for good: user code."]
         assert told["downfall"]["exception"] == "java.lang.IllegalStateException"
         assert told["downfall"]["at"] == scene.root_failures(job)[0]["timestamp"] / 1000
+
+
+def told_of_the_end(scene: Scene, mode: str, job: Job) -> Any:
+    """What is told of a job once it is known what brought it down."""
+    told = raw(f"{scene.exporter.url}/api/v1/clusters/{mode}/jobs/{job.id}")["health"]
+    return told if told["downfall"] else None
 
 
 def test_a_failure_rate_refills_with_time(scene: Scene) -> None:

@@ -411,19 +411,36 @@ async def test_a_job_that_has_ended_since_the_overview(fake_flink: FakeFlink, se
     assert fake_flink.asked(f"/jobs/{orders}/**") == []
 
 
+def fail_in_the_overview(flink: FakeFlink, failed: str) -> None:
+    def edited(reply: dict[str, Any]) -> dict[str, Any]:
+        return {"jobs": [{**job, "state": "FAILED"} if job["jid"] == failed else job for job in reply["jobs"]]}
+
+    flink.edit("/jobs/overview", edited)
+
+
+async def test_failures_from_before_the_end_of_a_job_are_not_taken_for_all(
+    fake_flink: FakeFlink, session: aiohttp.ClientSession
+) -> None:
+    """Flink's overview is of the moment, and what it says of a job up to 3 s old."""
+    invoices = fake_flink.look.job("invoices-restarting")
+    fail_in_the_overview(fake_flink, invoices)
+    reads = scraper(session, fake_flink)
+    first = await reads.scrape()
+    job = by_name(first.cluster)["invoices-restarting"]
+    assert (job.state, job.failures, first.errors) == ("FAILED", None, ())
+    fake_flink.edit(f"/jobs/{invoices}", lambda reply: {**reply, "state": "FAILED"})
+    assert by_name((await reads.scrape()).cluster)["invoices-restarting"].failures is not None
+
+
 @pytest.mark.parametrize("already", [True, False], ids=["in the overview", "since the overview"])
 async def test_a_job_that_has_failed_is_asked_once_why(
     already: bool, fake_flink: FakeFlink, session: aiohttp.ClientSession
 ) -> None:
     invoices = fake_flink.look.job("invoices-restarting")
 
-    def failed(reply: dict[str, Any]) -> dict[str, Any]:
-        return {"jobs": [{**job, "state": "FAILED"} if job["jid"] == invoices else job for job in reply["jobs"]]}
-
     if already:
-        fake_flink.edit("/jobs/overview", failed)
-    else:
-        fake_flink.edit(f"/jobs/{invoices}", lambda reply: {**reply, "state": "FAILED"})
+        fail_in_the_overview(fake_flink, invoices)
+    fake_flink.edit(f"/jobs/{invoices}", lambda reply: {**reply, "state": "FAILED"})
     reads = scraper(session, fake_flink)
     for _ in range(3):
         job = by_name((await reads.scrape()).cluster)["invoices-restarting"]
