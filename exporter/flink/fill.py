@@ -1,7 +1,8 @@
 """What did the reporters leave unread, and what does REST say of it?
 
 REST reads from the JobManager's own metric store. What a reporter told of a subtask is not asked again; a metric that
-no reporter has at all is asked once of REST, and again only after a restart if REST has it neither.
+no reporter has at all is asked of REST, and if REST has it neither, ever more seldom until a restart. Never for good:
+a task's metrics come into the store one by one, and a look may find some of them only.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ _PARTITION = re.compile(
 _SUBTASK = re.compile(r"operator_subtask_index\.(\d+)\.")
 _VARIABLE = re.compile(r"(?<=_id)\.\w+|(?<=_index)\.\w+")
 
-# How long a list of metric names is believed: at first, and at most. Each new one is believed twice as long.
-_NAMES_LAST = 5.0
-_NAMES_LAST_AT_MOST = 60.0
+# How long it is believed what metrics there are: at first, and at most; each new answer twice as long as the last.
+_BELIEVED = 5.0
+_NAMES_BELIEVED_AT_MOST = 60.0
+_ABSENCE_BELIEVED_AT_MOST = 600.0
 
 
 class _Names(NamedTuple):
@@ -38,14 +40,22 @@ class _Names(NamedTuple):
     names: tuple[str, ...]
 
 
+class _Absence(NamedTuple):
+    """That a metric is nowhere: when it was asked for, for how long that is believed, and the epoch it is true for."""
+
+    epoch: float | None
+    asked_at: float
+    lasts: float
+
+
 class Filler:
     """Fills the gaps in one cluster's cells, cycle after cycle, remembering what does not exist."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
         self._raws: dict[Scope, list[Raw]] = {}
-        # By job and vertex, and with the epoch they are true for: what is nowhere, and what there is.
-        self._absent: dict[tuple[str, str, Raw], float | None] = {}
+        # By job and vertex: what is nowhere, and what there is.
+        self._absent: dict[tuple[str, str, Raw], _Absence] = {}
         self._names: dict[tuple[str, str, str], _Names] = {}
 
     async def fill(
@@ -83,7 +93,7 @@ class Filler:
 
     def _forget_all_but(self, jobs: Sequence[Job]) -> None:
         epochs = {(job.id, vertex.id): vertex.epoch for job in jobs for vertex in job.vertices}
-        self._absent = {key: epoch for key, epoch in self._absent.items() if epochs.get(key[:2], -1.0) == epoch}
+        self._absent = {key: known for key, known in self._absent.items() if epochs.get(key[:2], -1.0) == known.epoch}
         self._names = {key: known for key, known in self._names.items() if epochs.get(key[:2], -1.0) == known.epoch}
 
     async def _jobmanager(self, cells: Cells) -> None:
@@ -105,7 +115,8 @@ class Filler:
         """Asks for single subtasks: one NaN would lose an aggregate, and the hottest subtask is not in it."""
         scopes = (Scope.TASK, Scope.OPERATOR, Scope.PARTITION, Scope.LATENCY)
         known = [raw for scope in scopes for raw in self._raws[scope]]
-        raws = [raw for raw in known if (job, vertex.id, raw) not in self._absent]
+        now = time.monotonic()
+        raws = [raw for raw in known if not self._is_absent((job, vertex.id, raw), now)]
         told = {raw: _told(cells, raw, job, vertex.id, operators) for raw in raws}
         covered = set().union(*told.values())
         wanted: dict[str, tuple[Address, int]] = {}
@@ -126,11 +137,18 @@ class Filler:
                 answered.add(address.raw)
         # An empty answer says nothing: the store may just have been emptied. One that lacks a metric only, does.
         if values or covered:
-            self._absent |= {
-                (job, vertex.id, raw): vertex.epoch
-                for raw in raws
-                if raw.scope is Scope.TASK and not told[raw] and raw not in answered
-            }
+            for raw in raws:
+                if raw.scope is Scope.TASK and not told[raw] and raw not in answered:
+                    self._take_for_absent((job, vertex.id, raw), vertex.epoch, now)
+
+    def _is_absent(self, key: tuple[str, str, Raw], now: float) -> bool:
+        known = self._absent.get(key)
+        return known is not None and now - known.asked_at <= known.lasts
+
+    def _take_for_absent(self, key: tuple[str, str, Raw], epoch: float | None, now: float) -> None:
+        known = self._absent.get(key)
+        lasts = min(_ABSENCE_BELIEVED_AT_MOST, 2 * known.lasts) if known else _BELIEVED
+        self._absent[key] = _Absence(epoch, now, lasts)
 
     async def _names_of(
         self, raw: Raw, job: str, vertex: Vertex, subtasks: Sequence[int]
@@ -183,7 +201,7 @@ class Filler:
         known = self._names.get(key)
         now = time.monotonic()
         if known is None or now - known.asked_at > known.lasts:
-            lasts = min(_NAMES_LAST_AT_MOST, 2 * known.lasts) if known else _NAMES_LAST
+            lasts = min(_NAMES_BELIEVED_AT_MOST, 2 * known.lasts) if known else _BELIEVED
             self._names[key] = known = _Names(vertex.epoch, now, lasts, await ask())
         return known.names
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from math import isnan
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -164,7 +165,23 @@ async def test_what_a_reporter_told_is_not_asked_again(fake_flink: FakeFlink, se
     assert fake_flink.asked("/jobs/*/vertices/*/subtasks/metrics") == []
 
 
-async def test_what_nobody_has_is_asked_once_and_again_after_a_restart(
+async def test_what_the_store_lacked_while_a_task_began_is_found_later(
+    fake_flink: FakeFlink, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its metrics come into the store one by one: a look may find that it is busy, and no records."""
+    monkeypatch.setattr("exporter.flink.fill._BELIEVED", 0.0)
+    reads = scraper(session, fake_flink, [RECORDS_IN, RECORDS_OUT], by_reporter=False)
+
+    def some(values: list[dict[str, str]]) -> list[dict[str, str]]:
+        return [value for value in values if not value["id"].endswith(RECORDS_IN.name)]
+
+    fake_flink.edit("/jobs/*/vertices/*/metrics", some)
+    assert {*chain(*(vertex.readings for _, vertex in vertices(await look(reads))))} == {RECORDS_OUT}
+    fake_flink.edit("/jobs/*/vertices/*/metrics", lambda values: values)
+    assert {*chain(*(vertex.readings for _, vertex in vertices(await look(reads))))} == {RECORDS_IN, RECORDS_OUT}
+
+
+async def test_what_nobody_has_is_not_asked_at_every_look_but_after_a_restart(
     fake_flink: FakeFlink, session: aiohttp.ClientSession
 ) -> None:
     nowhere = Raw(Scope.TASK, "numOfNothing")
