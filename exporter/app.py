@@ -143,17 +143,18 @@ class App:
         old, self._settings = self._settings, settings
         same = old is not None and all(getattr(old, key) == getattr(settings, key) for key in _OF_ALL_WATCHES)
         wanted = {cluster.name: cluster for cluster in settings.clusters}
+        symptoms = symptoms_of(settings)
         for name, running in list(self._watches.items()):
             if not same or wanted.get(name) != running.settings:
                 del self._watches[name]
                 await _ended(running.task)
             else:
-                running.watch.judge_by(symptoms_of(settings))
+                running.watch.judge_by(symptoms)
         urls = {name: str(cluster.url) for name, cluster in wanted.items()}
         self.board.expect(urls, settings.symptoms.runbook_url)
         for name, cluster in wanted.items():
             if name not in self._watches:
-                watch = self._watch(cluster, settings, contexts[name])
+                watch = self._watch(cluster, settings, contexts[name], symptoms)
                 task = asyncio.create_task(watch.run(), name=f"watch {name}")
                 self._watches[name] = Running(cluster, watch, task)
         self.telemetry.reloaded(True, time.time())
@@ -163,13 +164,19 @@ class App:
         for running in self._watches.values():
             await _ended(running.task)
 
-    def _watch(self, cluster: ClusterSettings, settings: Settings, tls: ssl.SSLContext | None) -> Watch:
+    def _watch(
+        self,
+        cluster: ClusterSettings,
+        settings: Settings,
+        tls: ssl.SSLContext | None,
+        symptoms: Sequence[Symptom],
+    ) -> Watch:
         return watch_of(
             cluster,
             settings,
             self._session,
             tls,
-            symptoms_of(settings),
+            symptoms,
             interval=cluster.interval,
             seen=partial(self._seen, cluster.name),
             tell=self._tell(signals_of(settings), settings.limits.series),

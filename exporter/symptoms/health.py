@@ -213,7 +213,8 @@ def job_health(judged: Judged, job_id: str) -> JobHealth | None:
     suspects = [found for found in judged.findings if found.symptom.entity == "cluster"]
     explained = _concerning(findings, explain([*findings, *suspects], graph))
     published = _by_family(judged.rows)
-    contexts = {id(each.finding): _context(each.finding, published, job) for each in explained}
+    brought_down = downfall.last(job)
+    contexts = {id(each.finding): _context(each.finding, published, job, brought_down) for each in explained}
     mine = [row for row in judged.rows if row.labels[1:2] == (job.id,)]
     taken = verdict.deductions(findings)
     return JobHealth(
@@ -223,7 +224,7 @@ def job_health(judged: Judged, job_id: str) -> JobHealth | None:
         coverage=next((row.value for row in mine if row.family is coverage.JOB_COVERAGE), None),
         deductions=taken,
         stories=tuple(stories(explained, contexts)),
-        downfall=downfall.last(job),
+        downfall=brought_down,
         findings=tuple(_told(each, published, judged.runbook, taken) for each in explained),
         tasks=_tasks(job, mine),
         trends=tuple(judged.trends.get(job.id, ())),
@@ -328,13 +329,12 @@ def _beside(row: Row, family: Family | None, published: Published) -> list[Row]:
     return [other for other in rows if all(other.labels[at] == value for at, value in shared)]
 
 
-def _context(found: Finding, published: Published, job: Job) -> dict[str, object]:
+def _context(found: Finding, published: Published, job: Job, brought_down: Downfall | None) -> dict[str, object]:
     """What a finding's clause may speak of."""
     if not found.evidence:
         return {}
     worst = first(found, Graph(job))
     context: dict[str, object] = dict(zip(worst.family.all_labels, worst.labels, strict=True))
-    brought_down = downfall.last(job)
     if brought_down and brought_down.words:
         context["downfall"] = brought_down.words
     if "reason" in context:

@@ -13,12 +13,13 @@ from pathlib import Path
 import yaml
 
 from exporter.demo.distribution import PINNED
+from exporter.durations import parse_duration
 from exporter.symptoms.base import Severity
 from exporter.symptoms.declarations import SYMPTOMS
 from tests.alerting.dashboards import unexplained, when_empty
 from tests.alerting.faults import ALL, Fault, Told
 from tests.alerting.scenario import PATIENCE, Played, allowed, play, told_by
-from tests.alerting.stack import INTERVAL, NATIVE, seconds
+from tests.alerting.stack import INTERVAL, NATIVE
 
 _FILE = Path(__file__).parents[2] / "docs/alerting.md"
 _NOTHING = "—"
@@ -115,7 +116,7 @@ def _is_about(told: Told, at: float, fault: Fault, played: Played) -> bool:
 def _waits() -> Mapping[tuple[str, str], float]:
     rules = [rule for group in yaml.safe_load(NATIVE.read_text())["groups"] for rule in group["rules"]]
     return {
-        (rule["alert"], rule.get("labels", {}).get("severity", "")): seconds(rule.get("for", "0s"))
+        (rule["alert"], rule.get("labels", {}).get("severity", "")): parse_duration(rule.get("for", "0s"))
         for rule in rules
         if "alert" in rule
     }

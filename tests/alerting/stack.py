@@ -6,7 +6,6 @@ Their settings are those of config/, of which only addresses and waits are chang
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from exporter.durations import format_duration
+from exporter.durations import format_duration, parse_duration
 from tests.e2e.running import Exporter, eventually, free_port
 from tests.needed import program
 from tests.promtool import promtool
@@ -32,8 +31,6 @@ CONFIG = Path(__file__).parents[2] / "config"
 NATIVE = CONFIG / "rules/native.yml"
 CLUSTER = "alerting"
 INTERVAL = 5  # seconds between scrapes, and between evaluations
-
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -118,15 +115,10 @@ def hurried(rules: str, patience: float) -> str:
         for rule in group["rules"]:
             for wait in ("for", "keep_firing_for"):
                 if wait in rule:
-                    rule[wait] = format_duration(seconds(rule[wait]) * patience)
+                    rule[wait] = format_duration(parse_duration(rule[wait]) * patience)
             if "alert" in rule:
                 rule.setdefault("labels", {})["origin"] = "native"
     return yaml.safe_dump(content, sort_keys=False)
-
-
-def seconds(text: str) -> float:
-    """What a duration of Prometheus is."""
-    return sum(float(count) * _SECONDS[unit] for count, unit in re.findall(r"(\d+)(ms|[smhd])", text))
 
 
 def _prometheus_config(folder: Path, exporter: str, alertmanager: str, targets: Path) -> str:
