@@ -411,6 +411,15 @@ async def test_a_job_that_has_ended_since_the_overview(fake_flink: FakeFlink, se
     assert fake_flink.asked(f"/jobs/{orders}/**") == []
 
 
+@pytest.mark.parametrize("name", ["report-finished", "backfill-canceled"])
+async def test_a_job_that_has_ended_well_is_asked_nothing(
+    name: str, fake_flink: FakeFlink, session: aiohttp.ClientSession
+) -> None:
+    await scraper(session, fake_flink).scrape()
+    ended = fake_flink.look.job(name)
+    assert (fake_flink.asked(f"/jobs/{ended}"), fake_flink.asked(f"/jobs/{ended}/**")) == ([], [])
+
+
 def fail_in_the_overview(flink: FakeFlink, failed: str) -> None:
     def edited(reply: dict[str, Any]) -> dict[str, Any]:
         return {"jobs": [{**job, "state": "FAILED"} if job["jid"] == failed else job for job in reply["jobs"]]}

@@ -353,6 +353,8 @@ class TestEscaping:
         (spelling.length(0.42), "0.42 s"),
         (spelling.length(-3.0), "-3 s"),
         (spelling.length(74.4), "74 s"),
+        (spelling.length(599), "599 s"),
+        (spelling.length(600), "10 min"),
         (spelling.length(7200), "2 h"),
         (spelling.ago(None, 0.0), "none yet"),
         (spelling.ago(10.0, 9.0), "0 s ago"),  # a clock that was set back
